@@ -1,0 +1,57 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+// Arrows point one way: linechatd -> LineChat -> LineChatCore -> LineProtocol.
+// The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "linechat",
+  products: [
+    .library(name: "LineChat", targets: ["LineChat", "LineChatCore", "LineProtocol"]),
+    .executable(name: "linechatd", targets: ["linechatd"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+  ],
+  targets: [
+    .target(name: "CSystem"),
+    .target(name: "LineProtocol", swiftSettings: strict),
+    .target(
+      name: "LineChatCore",
+      dependencies: [
+        "LineProtocol",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "LineChat",
+      dependencies: [
+        "CSystem",
+        "LineChatCore",
+        "LineProtocol",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "linechatd",
+      dependencies: [
+        "LineChat",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LineProtocolTests", dependencies: ["LineProtocol"], swiftSettings: strict),
+    .testTarget(
+      name: "LineChatCoreTests", dependencies: ["LineChatCore", "LineProtocol"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LineChatTests", dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem"],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,3 @@
+#ifndef LINECHAT_CSYSTEM_H
+#define LINECHAT_CSYSTEM_H
+#endif
