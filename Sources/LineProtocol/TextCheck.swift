@@ -95,6 +95,7 @@ extension TextCheck {
     case 0x04: return "byte 0x04 is a control character; end with QUIT, not Ctrl-D"
     case 0x08, 0x7F:
       return "byte \(hex(byte)) is a backspace, which deletes nothing here; send the line again"
+    case 0x0A: return "a line break (byte 0x0A) ends the line; send one line at a time"
     case 0x0D: return "a CR (byte 0x0D) stands alone; a line ends with LF or with CR LF"
     case 0x1B:
       return "byte 0x1B is an escape sequence's beginning; no colours and no arrow keys, please"

@@ -10,6 +10,10 @@ package enum WireLimits {
   /// was accepted can be passed on with the sender's name before it.
   package static let prefixBytes = 2_048
 
+  /// What a reader holds of an unfinished line: all of the above, a byte order mark, and a CR that
+  /// may or may not be its end. (The buffer's memory grows by doubling, so it may be twice that.)
+  package static let carriedBytes = lineBytes + prefixBytes + 3 + 1
+
   /// Tags of a line: bounds what a few bytes (`a=;a=;`) can make a reader do.
   package static let tags = 64
 
