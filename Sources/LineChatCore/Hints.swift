@@ -54,7 +54,7 @@ extension Directory {
     for help in Help.all {
       let known = Array(help.verb.word.description.utf8)
       let edits = distance(typed, known)
-      let allowed = known.count >= 4 ? 2 : 1
+      let allowed = known.count >= 6 ? 2 : 1
       if edits <= allowed, edits < best?.edits ?? .max { best = (help.verb, edits) }
     }
     return best?.verb

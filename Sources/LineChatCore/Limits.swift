@@ -13,9 +13,11 @@ package enum Limits {
   package static let repliesPerRoundBytes = 65_536
 
   /// Bytes of a listing that are produced at a time; the next piece when the reader took this one.
-  package static let listingPieceBytes = 32_768
+  /// A group of a thousand fits into one piece.
+  package static let listingPieceBytes = 65_536
 
-  /// Long listings under way at once. Each may hold a copy of a large roster.
+  /// Long listings under way at once, each of which may hold a copy of a large roster. Beyond that
+  /// a listing is written at once, and its bytes count as pending like any others.
   package static let listings = 64
 
   /// How long the reader of a long listing may take over one piece before it counts as gone.
