@@ -65,6 +65,8 @@ package final class FanOut {
   private let replyBuffer = ByteBuffer()
   /// What held sessions get later, by session.
   @exclusivity(unchecked) private var heldBuffers: [UInt32: ByteBuffer] = [:]
+  /// Sessions for which more was held than is allowed.
+  @exclusivity(unchecked) private var overrun: [UInt32] = []
   /// Held bytes released in this round; they live until its end.
   @exclusivity(unchecked) private var released: [ByteBuffer] = []
 
@@ -79,8 +81,8 @@ package final class FanOut {
   /// session is held.
   func send(to session: UInt32, isReply: Bool, _ encode: (ByteBuffer) -> Void) {
     precondition(!isEnding, "nothing may be said while a round is being written")
-    if !isReply && outlets[Int(session)].isHeld, let aside = heldBuffers[session] {
-      return encode(aside)
+    if !isReply && outlets[Int(session)].isHeld {
+      return setAside(for: session, encode)
     }
     let start = replyBuffer.count
     encode(replyBuffer)
@@ -172,6 +174,13 @@ package final class FanOut {
     guard !outlets[Int(session)].isHeld else { return }
     outlets[Int(session)].isHeld = true
     heldBuffers[session] = ByteBuffer()
+  }
+
+  /// The sessions for which too much was held since the last time this was asked.
+  func takeOverrun() -> [UInt32] {
+    guard !overrun.isEmpty else { return [] }
+    defer { overrun.removeAll() }
+    return overrun
   }
 
   /// What was held follows what has been sent to the session so far.
@@ -280,13 +289,21 @@ package final class FanOut {
   private func deliver(
     _ channel: Int32, _ range: Range<Int>, of buffer: ByteBuffer, to session: UInt32
   ) {
-    if outlets[Int(session)].isHeld, let aside = heldBuffers[session] {
-      aside.append(buffer.bytes(range))
+    if outlets[Int(session)].isHeld {
+      setAside(for: session) { $0.append(buffer.bytes(range)) }
     } else {
       append(
         Segment(channel: channel, start: range.lowerBound, end: range.upperBound, next: -1),
         to: session)
     }
+  }
+
+  /// What comes to more than the limit is not kept: the session is reported by `takeOverrun`, and
+  /// its owner drops it.
+  private func setAside(for session: UInt32, _ encode: (ByteBuffer) -> Void) {
+    guard let aside = heldBuffers[session], aside.count <= Limits.heldBytes else { return }
+    encode(aside)
+    if aside.count > Limits.heldBytes { overrun.append(session) }
   }
 
   private func append(_ segment: Segment, to session: UInt32) {

@@ -32,7 +32,10 @@ private final class Rig {
     fed = directory.opened(host, now: now)
     for (id, lines) in zip(
       audience,
-      [["NICK bob", "JOIN lobby"], ["@a=b NICK eve", "JOIN lobby"], ["NICK dan", "JOIN ops :5001"]])
+      [
+        ["NICK bob", "JOIN lobby"], ["@a=b NICK eve", "JOIN lobby"],
+        ["NICK dan", "JOIN ops :5001"],
+      ])
     {
       for line in lines { Array(line.utf8).withUnsafeBytes { take(.line($0), from: id) } }
     }
@@ -101,18 +104,22 @@ private struct StreamMaker {
   private static let seeds: [String] = [
     "NICK alice", "NICK bob", "NICK guest3", "JOIN lobby", "JOIN #Lobby relay", "JOIN ops :5002",
     "JOIN ops 10.0.0.1:1", "JOIN a [::1]:9", "LEAVE lobby", "LEAVE ops", "MSG lobby hello there",
-    "MSG lobby   ", "MSG nowhere x", "PM bob psst", "PM 127.0.0.1:5001 x", "PM dan@127.0.0.1:5001 y",
+    "MSG lobby   ", "MSG nowhere x", "PM bob psst", "PM 127.0.0.1:5001 x",
+    "PM dan@127.0.0.1:5001 y",
     "MEMBERS lobby", "MEMBERS ops", "GROUPS", "PING", "PING token", "HELP", "HELP MSG", "STATS",
     "WAIT 1", "WAIT 60 1", "WAIT 0", "QUIT", "ACK lobby 00c0ffee00c0ffee.1", "OK MSG lobby 1/1",
     "ERR internal - x", "PONG", "INFO x", "@label=1 PING", "@label=1;to=bob MSG lobby x",
-    "@to=relay MSG lobby y", "@msgid=00c0ffee00c0ffee.1;time=2027-01-15T08:00:00.000000Z MSG lobby z",
-    "@to=eve ACK lobby 00c0ffee00c0ffee.1", "@a=\\:\\s\\\\ PM eve tagged", ":guest4@relay MSG lobby m",
+    "@to=relay MSG lobby y",
+    "@msgid=00c0ffee00c0ffee.1;time=2027-01-15T08:00:00.000000Z MSG lobby z",
+    "@to=eve ACK lobby 00c0ffee00c0ffee.1", "@a=\\:\\s\\\\ PM eve tagged",
+    ":guest4@relay MSG lobby m",
     ":bob@relay MSG lobby forged", "/join lobby", "PRIVMSG #lobby :hi", "hello everybody",
     "GET / HTTP/1.1", "MSG lobby ünïcode ✓ 🎉", "@;;= PING", "@a PING", ": PING", "@=x PING",
   ]
   private static let splices: [[UInt8]] = [
     [0xff, 0xf4], [0xff, 0xfd, 6], [0xff, 0xfa, 24, 10, 1, 0xff, 0xf0], [0xff, 0xff], [0xff], [0],
-    [13], [27, 91, 50, 74], [0xc2, 0x85], [0xe2, 0x80, 0xae], [0xe2, 0x80], [0xf4, 0x90, 0x80, 0x80],
+    [13], [27, 91, 50, 74], [0xc2, 0x85], [0xe2, 0x80, 0xae], [0xe2, 0x80],
+    [0xf4, 0x90, 0x80, 0x80],
     [0xed, 0xa0, 0x80], [0xef, 0xbb, 0xbf], [9], [32, 32], [127], [0xc0, 0x80], [10], [13, 10],
   ]
 
@@ -128,7 +135,8 @@ private struct StreamMaker {
 
   private mutating func line() -> [UInt8] {
     switch Int.random(in: 0..<40, using: &random) {
-    case 0: (0..<Int.random(in: 0...80, using: &random)).map { _ in .random(in: 0...255, using: &random) }
+    case 0:
+      (0..<Int.random(in: 0...80, using: &random)).map { _ in .random(in: 0...255, using: &random) }
     case 1:
       Array("MSG lobby ".utf8)
         + [UInt8](repeating: 120, count: Int.random(in: 65_500...65_560, using: &random))
