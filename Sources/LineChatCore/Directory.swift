@@ -291,6 +291,11 @@ extension Directory {
     _ body: (_ session: UInt32, _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void
   ) {
     fanOut.endRound(body)
+    for session in fanOut.takeOverrun() {
+      if let state = sessions[Int(session)], state.activity == .listing {
+        effects.append(.overrun(state.id))
+      }
+    }
     if !endedSessions.isEmpty {
       freeSessions.append(contentsOf: endedSessions)
       endedSessions.removeAll(keepingCapacity: true)
@@ -302,7 +307,9 @@ extension Directory {
 
 extension Directory {
   func isLive(_ id: SessionID) -> Bool {
-    guard Int(id.index) < sessions.count, let session = sessions[Int(id.index)] else { return false }
+    guard Int(id.index) < sessions.count, let session = sessions[Int(id.index)] else {
+      return false
+    }
     return session.id == id
   }
 

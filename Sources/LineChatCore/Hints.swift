@@ -18,7 +18,9 @@ extension Directory {
       return "there are no slashes here: \(meant ?? "HELP lists the requests")"
     }
     if let meant = Self.habits[upper] { return "here that is: \(meant)" }
-    if upper == "HISTORY" { return "HISTORY is reserved for a later version; HELP lists the requests" }
+    if upper == "HISTORY" {
+      return "HISTORY is reserved for a later version; HELP lists the requests"
+    }
     if let near = Self.request(near: upper), let help = Help.of(near) {
       return "did you mean \(near.word)? \(help.syntax)"
     }

@@ -23,8 +23,9 @@ package enum Limits {
   /// How long the reader of a long listing may take over one piece before it counts as gone.
   package static let listingStallMicroseconds: Int64 = 60_000_000
 
-  /// Bytes of deliveries kept back for one session behind its own long listing.
-  package static let heldBytes = 8 << 20
+  /// Bytes of deliveries kept back for one session behind its own long listing. With `listings` of
+  /// them at most, all together stay under 64 MiB.
+  package static let heldBytes = 1 << 20
 
   /// A program that speaks tags is asked for a sign of life after this silence…
   package static let silenceMicroseconds: Int64 = 30_000_000

@@ -56,9 +56,6 @@ extension Directory {
     } else {
       listings[session] = listing
       watch(session, listing.piece, now: now)
-      if fanOut.heldBytes(session) > Limits.heldBytes, let state = sessions[Int(session)] {
-        effects.append(.overrun(state.id))
-      }
     }
   }
 

@@ -237,7 +237,8 @@ extension Directory {
       throw refusal(.badAddress, "nobody can be reached at \(endpoint)")
     }
     guard !configuration.listenEndpoints.contains(endpoint) else {
-      throw refusal(.badAddress, "\(endpoint) is this server's own address; name the one you listen at")
+      throw refusal(
+        .badAddress, "\(endpoint) is this server's own address; name the one you listen at")
     }
     let isOwn =
       switch origin {

@@ -265,6 +265,26 @@ struct SessionTests {
     #expect(stage.overrun == ["a"])
   }
 
+  @Test("what others say meanwhile is kept only up to a limit")
+  func muchHeld() {
+    let stage = Stage { $0.listingPieceBytes = 1_024 }
+    for number in 0..<100 { stage.send("m\(number)", "JOIN big") }
+    stage.drainsByHand = true
+    stage.send("a", "MEMBERS big")
+    let line = "PM guest101 " + String(repeating: "x", count: 60_000)
+    var sent = 0
+    while stage.overrun.isEmpty, sent < 100 {
+      stage.send("b", line)
+      stage.settle()
+      sent += 1
+      #expect(stage.directory.fanOut.heldBytes(stage.id("a").index) <= Limits.heldBytes + 65_536)
+    }
+    #expect(stage.overrun == ["a"])
+    stage.send("b", line)
+    stage.settle()
+    #expect(stage.overrun == ["a"], "said once")
+  }
+
   @Test("a session with many replies due in a round accepts no more before it ends")
   func manyReplies() {
     let stage = Stage()

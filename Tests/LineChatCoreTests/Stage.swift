@@ -48,7 +48,8 @@ final class Stage {
   }
 
   func open(
-    _ name: String, from origin: String = "127.0.0.1", key: String? = nil, hearsGreeting: Bool = true
+    _ name: String, from origin: String = "127.0.0.1", key: String? = nil,
+    hearsGreeting: Bool = true
   ) {
     let from = origin == "unix" ? Origin.unix : Origin.tcp(IPAddress(origin)!)
     let id = directory.opened(from, identity: key.map(Identity.init(fingerprint:)), now: now)
