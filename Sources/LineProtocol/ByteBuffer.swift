@@ -41,6 +41,8 @@ package final class ByteBuffer {
     append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
+  /// Disfavoured so that a literal is taken as the StaticString it is.
+  @_disfavoredOverload
   package func append(_ text: String) {
     var text = text
     text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
@@ -69,6 +71,14 @@ package final class ByteBuffer {
       }
       append(UnsafeRawBufferPointer(rebasing: scratch[at...]))
     }
+  }
+
+  /// Appends what `write` writes into room for `limit` bytes; it returns how many it wrote.
+  @inline(__always)
+  func append(upTo limit: Int, _ write: (UnsafeMutableRawPointer) -> Int) {
+    let written = write(room(for: limit))
+    precondition(written >= 0 && written <= limit)
+    count += written
   }
 
   /// Forgets what is held; keeps the memory for reuse if it is at most `keeping` bytes.
@@ -103,7 +113,9 @@ package final class ByteBuffer {
 
   private func grow(to needed: Int) {
     let new = max(64, needed, capacity * 2)
-    guard let memory = realloc(base, new) else { preconditionFailure("out of memory: \(new) bytes") }
+    guard let memory = realloc(base, new) else {
+      preconditionFailure("out of memory: \(new) bytes")
+    }
     base = memory
     capacity = new
   }

@@ -1,0 +1,484 @@
+// The server's meaning: who is connected, what they are called, which groups there are, who hears
+// what. Pure: no clock, no socket, no file, no randomness; the same events give the same bytes.
+//
+// Theory of operation. The owner tells what happens through the few functions in this file
+// (`opened`, `receive`, `inputEnded`, `closed`, `persisted`, `tick`, …), each with the time. What
+// is to be sent lies then in the FanOut, what is to be done in `takeEffects`.
+//
+//   session   a live connection. It has a member at all times, at first under a guest name.
+//   member    a name with a place, a host (or key) it belongs to, and memberships. It outlives its
+//             session where a membership is durable or a change of it is on its way to the disk.
+//   group     a roster with a version, two channels (for those who speak tags and for those who do
+//             not), and the sessions that WAIT in it.
+//
+// Rules kept here:
+//   - Every request gets exactly one final reply, in the order of the requests of its session. A
+//     session that has to wait (for the disk, a WAIT, a long listing, room) accepts no lines.
+//   - A durable change is made in two steps: names and room reserved and the change handed out as
+//     `.persist`; numbered, applied, told and answered when `persisted` comes. If `persistFailed`
+//     comes, nothing has happened.
+//   - A name has one holder, whatever its case. A group exists as long as somebody is in it.
+//   - A version of a group never comes twice: a group made anew goes on from a counter of the
+//     whole server.
+//   - What comes from a connection never traps: preconditions guard against our own faults only.
+
+import HeapModule
+import LineProtocol
+
+package struct Directory: ~Copyable {
+  package struct Configuration: Sendable {
+    package var program = "linechatd"
+    package var version = "0.0.0"
+    package var serverID: UInt64 = 0
+    /// First half of every roster's version; the owner makes sure that it only grows.
+    package var versionStart: UInt64 = 1
+    /// Stream names are drawn from this.
+    package var seed: UInt64 = 0
+    package var lineBytesMax = WireLimits.lineBytes
+    /// Addresses of this machine: those that a connection over loopback may name as its place.
+    package var localAddresses: Set<IPAddress> = []
+    /// Where the server itself listens: nobody's place.
+    package var listenEndpoints: Set<Endpoint> = []
+    /// The address a loopback `:port` gets where the server is reached from other hosts too.
+    package var loopbackSubstitute: IPAddress?
+    /// Message texts are reported as events.
+    package var isTracing = false
+
+    package init() {}
+  }
+
+  /// What keeps a session from accepting lines.
+  enum Activity: UInt8 { case ready, waiting, listing, persisting, ending }
+
+  struct Session {
+    let id: SessionID
+    let origin: Origin
+    let identity: Identity?
+    var member: Int32
+    var activity = Activity.ready
+    var speaksTags = false
+    var inputHasEnded = false
+    var missedPings: UInt8 = 0
+    var heardAt: Int64
+    /// Marks sessions already told in the present sweep over several groups.
+    var sweep: UInt32 = 0
+  }
+
+  struct Membership {
+    let group: Int32
+    /// The session's place in the group's channel; -1 while there is no session.
+    var slot: Int32
+    var isDurable: Bool
+  }
+
+  struct Member {
+    var name: MemberName
+    var place = Place.relay
+    /// Whom the name belongs to: the key if there is one, else the host.
+    var host: Origin
+    var identity: Identity?
+    var session: Int32
+    /// As the latest NICK or JOIN said it.
+    var speaksTags = false
+    var pendingChanges: Int32 = 0
+    /// The stream of what the server sends to it for plain senders; 0 until there is something.
+    var stream: UInt64 = 0
+    var sequence: UInt64 = 0
+    var memberships: [Membership] = []
+
+    var wire: LineProtocol.Member { LineProtocol.Member(name: name, place: place) }
+    var isDurable: Bool { memberships.contains(where: \.isDurable) }
+  }
+
+  struct Group {
+    let name: GroupName
+    var roster: Roster
+    /// Members with a session.
+    var live = 0
+    let plain: Int32
+    let tagged: Int32
+    /// Sessions in a WAIT, and some whose WAIT has ended.
+    var waiting: [Waiting] = []
+    let stream: UInt64
+    var sequence: UInt64 = 0
+  }
+
+  let configuration: Configuration
+  package let fanOut = FanOut()
+  package var machine = MachineCounters()
+
+  var sessions: [Session?] = []
+  var members: [Member?] = []
+  var groups: [Group?] = []
+  private var freeSessions: [UInt32] = []
+  /// Indices of sessions that ended in this round: free when what is due to them has been taken.
+  private var endedSessions: [UInt32] = []
+  private var freeMembers: [Int32] = []
+  private var freeGroups: [Int32] = []
+  private var generation: UInt32 = 0
+
+  /// Who has a name, or has reserved it.
+  var names: [MemberName: Int32] = [:]
+  /// Who listens at an address.
+  var listeners: [Endpoint: [Int32]] = [:]
+  var groupIndices: [GroupName: Int32] = [:]
+  /// The groups in the order of their names.
+  var groupOrder: [Int32] = []
+
+  var effects: [Effect] = []
+  var clock = HybridClock()
+  private var random: SplitMix64
+  /// Changes of all rosters so far.
+  private var changes: UInt64 = 0
+  private var guests = 0
+  private var sweep: UInt32 = 0
+
+  var waits: [UInt32: Wait] = [:]
+  var listings: [UInt32: Listing] = [:]
+  var pending: [Ticket: Pending] = [:]
+  private var tickets: UInt64 = 0
+  var deadlines = Heap<Deadline>()
+
+  var startedAt: Instant?
+  var counters = Counters()
+  private var isShuttingDown = false
+
+  struct Counters {
+    var opened = 0
+    var lines = 0
+    var messages = 0
+    var deliveries = 0
+    var refusals = 0
+  }
+
+  package init(_ configuration: Configuration) {
+    self.configuration = configuration
+    random = SplitMix64(state: configuration.seed)
+  }
+}
+
+// MARK: - What happens to the directory
+
+extension Directory {
+  /// Somebody connected: gets a guest name and the greeting.
+  package mutating func opened(
+    _ origin: Origin, identity: Identity? = nil, now: Instant
+  ) -> SessionID {
+    if startedAt == nil { startedAt = now }
+    let index = freeSessions.popLast() ?? UInt32(sessions.count)
+    if Int(index) == sessions.count { sessions.append(nil) }
+    generation &+= 1
+    let id = SessionID(index: index, generation: generation)
+    let member = makeMember(
+      Member(name: guestName(), host: origin.host, identity: nil, session: Int32(index)))
+    sessions[Int(index)] = Session(
+      id: id, origin: origin, identity: identity, member: member,
+      heardAt: now.monotonicMicroseconds)
+    fanOut.open(index)
+    counters.opened += 1
+    let name = members[Int(member)]!.name
+    greet(index, name)
+    effects.append(.event(.opened(id, name)))
+    return id
+  }
+
+  /// What the session's line reader found. The session must accept lines.
+  package mutating func receive(_ item: LineReader.Item, from id: SessionID, now: Instant) {
+    guard isReady(id) else { return }
+    counters.lines += 1
+    switch item {
+    case .line(let bytes): perform(bytes, from: id.index, now: now)
+    case .refused(let refusal): refuse(refusal, to: id.index, label: nil)
+    case .http:
+      refuse(
+        Refusal(
+          code: .forbidden, verb: nil,
+          text: "this is a chat, not a web server; type HELP in nc or telnet"),
+        to: id.index, label: nil)
+      end(id.index, reason: "spoke HTTP", now: now)
+    }
+  }
+
+  /// A byte came, or the other side took one: a sign of life.
+  package mutating func heard(_ id: SessionID, now: Instant) {
+    guard isLive(id) else { return }
+    sessions[Int(id.index)]!.heardAt = now.monotonicMicroseconds
+    sessions[Int(id.index)]!.missedPings = 0
+  }
+
+  /// Whether the session's next line may be handed in. False while it waits for something, and
+  /// where it has collected enough replies for one round.
+  package func accepts(_ id: SessionID) -> Bool {
+    isReady(id) && fanOut.replyBytes(id.index) < Limits.repliesPerRoundBytes
+  }
+
+  package func speaksTags(_ id: SessionID) -> Bool {
+    isLive(id) && sessions[Int(id.index)]!.speaksTags
+  }
+
+  /// A long listing is under way: `drained` wanted when its output is written.
+  package func isListing(_ id: SessionID) -> Bool {
+    isLive(id) && sessions[Int(id.index)]!.activity == .listing
+  }
+
+  /// No more lines will come, all that came have been carried out or wait for the session to be
+  /// ready. What is outstanding is still done, then it ends.
+  package mutating func inputEnded(_ id: SessionID, now: Instant) {
+    guard isLive(id) else { return }
+    sessions[Int(id.index)]!.inputHasEnded = true
+    endIfInputEnded(id.index, now: now)
+  }
+
+  /// The connection is gone; nothing can be sent to it any more.
+  package mutating func closed(_ id: SessionID, reason: String, now: Instant) {
+    guard isLive(id) else { return }
+    finish(id.index, reason: reason, now: now)
+  }
+
+  /// What was due to the session has been written.
+  package mutating func drained(_ id: SessionID, now: Instant) {
+    guard isListing(id) else { return }
+    goOnListing(id.index, now: now)
+  }
+
+  /// The time has come.
+  package mutating func tick(now: Instant) {
+    while let next = deadlines.min, next.at <= now.monotonicMicroseconds {
+      deadlines.removeMin()
+      guard isLive(next.session) else { continue }
+      switch next.kind {
+      case .silence: checkSilence(next.session.index, now: now)
+      case .wait(let number): waitTimedOut(next.session.index, number, now: now)
+      case .listing(let piece): listingStalled(next.session.index, piece)
+      }
+    }
+  }
+
+  /// When `tick` is due, on the monotonic clock.
+  package var nextDeadlineMicroseconds: Int64? { deadlines.min?.at }
+
+  /// The server ends: everybody is told, and every session closed.
+  package mutating func shutDown(now: Instant) {
+    isShuttingDown = true
+    for case .some(let session) in sessions where session.activity != .ending {
+      fanOut.release(session.id.index)
+      fanOut.send(to: session.id.index, isReply: true) {
+        $0.append("INFO shutting-down the server is stopping; connect again later\n")
+      }
+      end(session.id.index, reason: "server stopped", now: now)
+    }
+  }
+
+  /// Hands out what is to be done, in order.
+  package mutating func takeEffects(_ body: (Effect) -> Void) {
+    guard !effects.isEmpty else { return }
+    let taken = effects
+    effects.removeAll(keepingCapacity: effects.count <= 1_024)
+    for effect in taken { body(effect) }
+  }
+
+  package var hasEffects: Bool { !effects.isEmpty }
+
+  /// Hands out what is to be sent, once per session that has something; see `FanOut.endRound`.
+  /// Afterwards the indices of sessions that have ended may be given to others.
+  package mutating func endRound(
+    _ body: (_ session: UInt32, _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void
+  ) {
+    fanOut.endRound(body)
+    if !endedSessions.isEmpty {
+      freeSessions.append(contentsOf: endedSessions)
+      endedSessions.removeAll(keepingCapacity: true)
+    }
+  }
+}
+
+// MARK: - Sessions and members come and go
+
+extension Directory {
+  func isLive(_ id: SessionID) -> Bool {
+    guard Int(id.index) < sessions.count, let session = sessions[Int(id.index)] else { return false }
+    return session.id == id
+  }
+
+  private func isReady(_ id: SessionID) -> Bool {
+    isLive(id) && sessions[Int(id.index)]!.activity == .ready
+  }
+
+  /// The session accepts lines again.
+  mutating func makeReady(_ session: UInt32) {
+    guard let state = sessions[Int(session)], state.activity != .ending else { return }
+    sessions[Int(session)]!.activity = .ready
+    effects.append(.resume(state.id))
+  }
+
+  /// Ends a session that is ready where no more lines will come.
+  mutating func endIfInputEnded(_ session: UInt32, now: Instant) {
+    guard let state = sessions[Int(session)], state.inputHasEnded, state.activity == .ready
+    else { return }
+    end(session, reason: "connection closed", now: now)
+  }
+
+  /// Ends a session from this side: what is due to it is still written.
+  mutating func end(_ session: UInt32, reason: String, now: Instant) {
+    guard let state = sessions[Int(session)] else { return }
+    sessions[Int(session)]!.activity = .ending
+    fanOut.release(session)
+    finish(session, reason: reason, now: now)
+    effects.append(.close(state.id))
+  }
+
+  /// Takes a session out: its memberships that are not durable end with it.
+  private mutating func finish(_ session: UInt32, reason: String, now: Instant) {
+    guard let state = sessions[Int(session)] else { return }
+    stopWaiting(session)
+    listings[session] = nil
+    fanOut.release(session)
+    let name = members[Int(state.member)]!.name
+    detach(state.member, reason: reason, now: now)
+    sessions[Int(session)] = nil
+    endedSessions.append(session)
+    effects.append(.event(.closed(state.id, name, reason: reason)))
+  }
+
+  /// A member loses its session.
+  mutating func detach(_ member: Int32, reason: String, now: Instant) {
+    let told = reason == "quit" ? "" : reason
+    for membership in members[Int(member)]!.memberships {
+      if membership.slot >= 0 { unsubscribe(member, membership.group) }
+      if !membership.isDurable {
+        removeMembership(
+          member, membership.group, reason: told, isTold: !isShuttingDown, now: now)
+      }
+    }
+    members[Int(member)]!.session = -1
+    if !isShuttingDown { tellPresence(of: member) }
+    dropIfUnused(member)
+  }
+
+  /// A member without session, durable membership and change under way is forgotten.
+  mutating func dropIfUnused(_ member: Int32) {
+    guard let state = members[Int(member)], state.session < 0, state.memberships.isEmpty,
+      state.pendingChanges == 0
+    else { return }
+    names[state.name] = nil
+    noteListener(member, from: state.place, to: .relay)
+    members[Int(member)] = nil
+    freeMembers.append(member)
+  }
+
+  private mutating func makeMember(_ member: Member) -> Int32 {
+    let index = freeMembers.popLast() ?? Int32(members.count)
+    if Int(index) == members.count { members.append(nil) }
+    names[member.name] = index
+    members[Int(index)] = member
+    return index
+  }
+
+  mutating func makeGroup(_ name: GroupName) -> Int32 {
+    let index = freeGroups.popLast() ?? Int32(groups.count)
+    if Int(index) == groups.count { groups.append(nil) }
+    groups[Int(index)] = Group(
+      name: name, roster: Roster(version: version(changes)), plain: fanOut.makeChannel(),
+      tagged: fanOut.makeChannel(), stream: random.next())
+    groupIndices[name] = index
+    groupOrder.insert(index, at: orderPosition(of: name))
+    return index
+  }
+
+  mutating func dropGroupIfEmpty(_ index: Int32) {
+    guard let group = groups[Int(index)], group.roster.count == 0 else { return }
+    groupOrder.remove(at: orderPosition(of: group.name))
+    groupIndices[group.name] = nil
+    fanOut.removeChannel(group.plain)
+    fanOut.removeChannel(group.tagged)
+    groups[Int(index)] = nil
+    freeGroups.append(index)
+  }
+
+  /// The first position in `groupOrder` whose group's name is not before `name`.
+  func orderPosition(of name: GroupName) -> Int {
+    var (low, high) = (0, groupOrder.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if groups[Int(groupOrder[middle])]!.name < name { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private mutating func guestName() -> MemberName {
+    while true {
+      guests += 1
+      if let name = MemberName("guest\(guests)"), names[name] == nil { return name }
+    }
+  }
+
+  /// The next version of a group's roster.
+  mutating func nextVersion(of group: Int32) -> RosterVersion {
+    changes += 1
+    return version(groups[Int(group)]!.roster.version.number + 1)
+  }
+
+  private func version(_ number: UInt64) -> RosterVersion {
+    RosterVersion(start: configuration.versionStart, number: number)
+  }
+
+  /// The message id of the next private message to a member that comes without one.
+  mutating func nextPrivateID(to member: Int32) -> String {
+    if members[Int(member)]!.stream == 0 { members[Int(member)]!.stream = random.next() }
+    members[Int(member)]!.sequence += 1
+    return messageID(members[Int(member)]!.stream, members[Int(member)]!.sequence)
+  }
+
+  /// The value of a `msgid` tag.
+  func messageID(_ stream: UInt64, _ sequence: UInt64) -> String {
+    hexadecimal(stream) + "." + String(sequence)
+  }
+
+  mutating func nextTicket() -> Ticket {
+    tickets += 1
+    return Ticket(number: tickets)
+  }
+
+  mutating func nextSweep() -> UInt32 {
+    sweep &+= 1
+    return sweep
+  }
+
+  private func greet(_ session: UInt32, _ name: MemberName) {
+    fanOut.send(to: session, isReply: true) {
+      $0.append("INFO ")
+      $0.append(configuration.program)
+      $0.append(" ")
+      $0.append(configuration.version)
+      $0.append(" protocol=1 server=")
+      $0.append(hexadecimal(configuration.serverID))
+      $0.append(" you=")
+      $0.append(name)
+      $0.append(" max-line=")
+      $0.append(decimal: configuration.lineBytesMax)
+      $0.append(" help=HELP\n")
+    }
+  }
+}
+
+/// The generator of Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (2014):
+/// small, and the same everywhere.
+package struct SplitMix64: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  package init(state: UInt64) { self.state = state }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+/// `number` as 16 lower-case hexadecimal digits.
+package func hexadecimal(_ number: UInt64) -> String {
+  let digits = String(number, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}

@@ -1,0 +1,306 @@
+// What one round of the loop says to whom.
+//
+// Theory of operation. A line said in a group is encoded once, into the buffer that the group's
+// channel has for this round; a receiver's share of it is a range of that buffer, so a round costs
+// messages + receivers, not messages × receivers. Replies and private messages of all sessions lie
+// in one more buffer. Per session there is a chain of segments: ranges of these buffers in the
+// order in which they must be written. At the end of the round the owner is handed each session's
+// chain once and writes it with one call, straight from the buffers.
+//
+// A share is implicit (everything in the channel's buffer from where the subscriber stands) until
+// it is cut: before a line that the subscriber must not get, when it leaves, or where a private
+// line has to come after what was said so far. Cutting appends a segment; nothing is copied.
+//
+// A session behind a long listing of its own is held: what others say to it is copied aside and
+// follows the listing, so that deliveries never fall between the data lines of a reply.
+//
+// Pure bytes and indices. Sessions are known by their index; the Directory keeps them apart.
+
+import LineProtocol
+
+package final class FanOut {
+  /// A subscriber's place in a channel: which one it is, and from where its share runs this round.
+  private struct Subscriber {
+    var session: UInt32
+    var start: Int
+    var round: UInt64
+  }
+
+  private struct Channel {
+    var subscribers: [Subscriber] = []
+    var buffer: ByteBuffer?
+  }
+
+  private struct Segment {
+    var channel: Int32
+    var start: Int
+    var end: Int
+    var next: Int32
+  }
+
+  /// What one session has in this round.
+  private struct Outlet {
+    var head: Int32 = -1
+    var tail: Int32 = -1
+    var replyBytes: Int32 = 0
+    var isHeld = false
+  }
+
+  private static let replies: Int32 = -1
+  private static let held: Int32 = -2
+
+  private var round: UInt64 = 1
+  private var channels: [Channel] = []
+  private var freeChannels: [Int32] = []
+  private var dirtyChannels: [Int32] = []
+  private var pool: [ByteBuffer] = []
+
+  private var outlets: [Outlet] = []
+  private var dirtyOutlets: [UInt32] = []
+  private var segments: [Segment] = []
+  private let replyBuffer = ByteBuffer()
+  /// What held sessions get later, by session.
+  private var heldBuffers: [UInt32: ByteBuffer] = [:]
+  /// Held bytes released in this round; they live until its end.
+  private var released: [ByteBuffer] = []
+
+  private var pieces: [UnsafeRawBufferPointer] = []
+  private var isEnding = false
+
+  package init() {}
+
+  // MARK: What is said
+
+  /// Appends a line for one session only. A reply goes out as it is; a delivery waits where the
+  /// session is held.
+  func send(to session: UInt32, isReply: Bool, _ encode: (ByteBuffer) -> Void) {
+    precondition(!isEnding, "nothing may be said while a round is being written")
+    if !isReply && outlets[Int(session)].isHeld, let aside = heldBuffers[session] {
+      return encode(aside)
+    }
+    let start = replyBuffer.count
+    encode(replyBuffer)
+    let end = replyBuffer.count
+    if isReply {
+      let sum = Int(outlets[Int(session)].replyBytes) + (end - start)
+      outlets[Int(session)].replyBytes = Int32(clamping: sum)
+    }
+    append(Segment(channel: Self.replies, start: start, end: end, next: -1), to: session)
+  }
+
+  /// Appends a line to a channel: every subscriber gets it but the one in `slot`.
+  func publish(to channel: Int32, except slot: Int32?, _ encode: (ByteBuffer) -> Void) {
+    precondition(!isEnding, "nothing may be said while a round is being written")
+    let buffer = roundBuffer(of: channel)
+    if let slot { cut(channel, slot) }
+    encode(buffer)
+    if let slot { skip(channel, slot, to: buffer.count) }
+  }
+
+  /// Turns what the subscriber in `slot` has been told so far into a segment of its chain, so that
+  /// what is sent to it next comes after that.
+  func cut(_ channel: Int32, _ slot: Int32) {
+    guard let buffer = channels[Int(channel)].buffer else { return }
+    let subscriber = channels[Int(channel)].subscribers[Int(slot)]
+    let start = subscriber.round == round ? subscriber.start : 0
+    guard start < buffer.count else { return }
+    skip(channel, slot, to: buffer.count)
+    deliver(channel, start..<buffer.count, of: buffer, to: subscriber.session)
+  }
+
+  // MARK: Who hears it
+
+  /// A new channel without subscribers.
+  func makeChannel() -> Int32 {
+    if let free = freeChannels.popLast() { return free }
+    channels.append(Channel())
+    return Int32(channels.count - 1)
+  }
+
+  /// Gives a channel back; it must have no subscriber.
+  func removeChannel(_ channel: Int32) {
+    precondition(channels[Int(channel)].subscribers.isEmpty, "a channel with subscribers is in use")
+    freeChannels.append(channel)
+  }
+
+  func subscriberCount(_ channel: Int32) -> Int { channels[Int(channel)].subscribers.count }
+
+  /// The sessions that hear a channel, in no promised order.
+  func subscribers(_ channel: Int32) -> [UInt32] {
+    channels[Int(channel)].subscribers.map(\.session)
+  }
+
+  /// From here on the session hears the channel. Returns its slot, which only `unsubscribe` moves.
+  func subscribe(_ session: UInt32, to channel: Int32) -> Int32 {
+    let start = channels[Int(channel)].buffer?.count ?? 0
+    channels[Int(channel)].subscribers.append(
+      Subscriber(session: session, start: start, round: round))
+    return Int32(channels[Int(channel)].subscribers.count - 1)
+  }
+
+  /// The subscriber in `slot` keeps what it was told so far and hears no more. The last subscriber
+  /// moves into the slot; its session is returned so that its owner can note that.
+  func unsubscribe(_ channel: Int32, _ slot: Int32) -> UInt32? {
+    cut(channel, slot)
+    let last = channels[Int(channel)].subscribers.removeLast()
+    guard Int(slot) < channels[Int(channel)].subscribers.count else { return nil }
+    channels[Int(channel)].subscribers[Int(slot)] = last
+    return last.session
+  }
+
+  // MARK: Sessions
+
+  /// Makes room for a session with this index.
+  func open(_ session: UInt32) {
+    while outlets.count <= Int(session) { outlets.append(Outlet()) }
+  }
+
+  /// Bytes of replies collected for the session in this round.
+  package func replyBytes(_ session: UInt32) -> Int { Int(outlets[Int(session)].replyBytes) }
+
+  /// Bytes kept back for the session behind its listing.
+  package func heldBytes(_ session: UInt32) -> Int {
+    outlets[Int(session)].isHeld ? heldBuffers[session]?.count ?? 0 : 0
+  }
+
+  /// From now on deliveries to the session wait until `release`.
+  func hold(_ session: UInt32) {
+    guard !outlets[Int(session)].isHeld else { return }
+    outlets[Int(session)].isHeld = true
+    heldBuffers[session] = ByteBuffer()
+  }
+
+  /// What was held follows what has been sent to the session so far.
+  func release(_ session: UInt32) {
+    guard outlets[Int(session)].isHeld else { return }
+    outlets[Int(session)].isHeld = false
+    guard let aside = heldBuffers.removeValue(forKey: session), !aside.isEmpty else { return }
+    released.append(aside)
+    append(
+      Segment(channel: Self.held, start: released.count - 1, end: aside.count, next: -1),
+      to: session)
+  }
+
+  // MARK: The round
+
+  /// Bytes encoded in this round. The owner ends a round early when they are many.
+  package var roundBytes: Int {
+    var sum = replyBuffer.count
+    for channel in dirtyChannels { sum += channels[Int(channel)].buffer?.count ?? 0 }
+    return sum
+  }
+
+  package var isEmpty: Bool { dirtyOutlets.isEmpty && dirtyChannels.isEmpty }
+
+  /// Hands each session's chain to `body`, once per session that has something, as pieces in the
+  /// order of writing. The pieces are valid within the call only, and nothing may be said before
+  /// this returns: what a failed write leads to is told to the core afterwards.
+  package func endRound(
+    _ body: (_ session: UInt32, _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void
+  ) {
+    guard !isEmpty else { return }
+    closeShares()
+    isEnding = true
+    for session in dirtyOutlets {
+      var link = outlets[Int(session)].head
+      outlets[Int(session)].head = -1
+      outlets[Int(session)].tail = -1
+      outlets[Int(session)].replyBytes = 0
+      pieces.removeAll(keepingCapacity: true)
+      while link >= 0 {
+        let segment = segments[Int(link)]
+        pieces.append(bytes(of: segment))
+        link = segment.next
+      }
+      pieces.withUnsafeBufferPointer { body(session, $0) }
+    }
+    isEnding = false
+    reset()
+  }
+
+  /// Turns what is left of every share into segments.
+  private func closeShares() {
+    for channel in dirtyChannels {
+      guard let buffer = channels[Int(channel)].buffer else { continue }
+      for slot in channels[Int(channel)].subscribers.indices {
+        let subscriber = channels[Int(channel)].subscribers[slot]
+        let start = subscriber.round == round ? subscriber.start : 0
+        if start < buffer.count {
+          deliver(channel, start..<buffer.count, of: buffer, to: subscriber.session)
+        }
+      }
+    }
+  }
+
+  /// Buffers go back to the pool; one that grew large in a burst is given back to the system.
+  private func reset() {
+    for channel in dirtyChannels {
+      guard let buffer = channels[Int(channel)].buffer else { continue }
+      channels[Int(channel)].buffer = nil
+      if pool.count < 64 {
+        buffer.removeAll(keeping: 1 << 20)
+        pool.append(buffer)
+      }
+    }
+    dirtyChannels.removeAll(keepingCapacity: true)
+    dirtyOutlets.removeAll(keepingCapacity: true)
+    segments.removeAll(keepingCapacity: segments.capacity <= 65_536)
+    replyBuffer.removeAll(keeping: 1 << 20)
+    released.removeAll()
+    round &+= 1
+  }
+
+  private func bytes(of segment: Segment) -> UnsafeRawBufferPointer {
+    switch segment.channel {
+    case Self.replies: replyBuffer.bytes(segment.start..<segment.end)
+    case Self.held: released[segment.start].bytes
+    default:
+      channels[Int(segment.channel)].buffer?.bytes(segment.start..<segment.end)
+        ?? UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+  }
+
+  private func roundBuffer(of channel: Int32) -> ByteBuffer {
+    if let buffer = channels[Int(channel)].buffer { return buffer }
+    let buffer = pool.popLast() ?? ByteBuffer()
+    channels[Int(channel)].buffer = buffer
+    dirtyChannels.append(channel)
+    return buffer
+  }
+
+  private func skip(_ channel: Int32, _ slot: Int32, to end: Int) {
+    channels[Int(channel)].subscribers[Int(slot)].start = end
+    channels[Int(channel)].subscribers[Int(slot)].round = round
+  }
+
+  private func deliver(
+    _ channel: Int32, _ range: Range<Int>, of buffer: ByteBuffer, to session: UInt32
+  ) {
+    if outlets[Int(session)].isHeld, let aside = heldBuffers[session] {
+      aside.append(buffer.bytes(range))
+    } else {
+      append(
+        Segment(channel: channel, start: range.lowerBound, end: range.upperBound, next: -1),
+        to: session)
+    }
+  }
+
+  private func append(_ segment: Segment, to session: UInt32) {
+    let tail = outlets[Int(session)].tail
+    if tail >= 0 && segment.channel != Self.held && segments[Int(tail)].channel == segment.channel
+      && segments[Int(tail)].end == segment.start
+    {
+      segments[Int(tail)].end = segment.end
+      return
+    }
+    let link = Int32(segments.count)
+    segments.append(segment)
+    if tail >= 0 {
+      segments[Int(tail)].next = link
+    } else {
+      outlets[Int(session)].head = link
+      dirtyOutlets.append(session)
+    }
+    outlets[Int(session)].tail = link
+  }
+}

@@ -1,0 +1,188 @@
+// MEMBERS, GROUPS, STATS and HELP: replies of many lines. A short one is written at once; a long
+// one in pieces, the next when the reader has taken the last, so that a slow reader of a large
+// group costs a piece of memory and not the whole. Meanwhile the session accepts no lines, and
+// what others say to it follows the listing.
+
+import LineProtocol
+
+struct Listing {
+  enum Source {
+    /// A copy of the roster as it was, and how far it has been told.
+    case members(Roster, GroupName, next: Int)
+    /// Group by group in the order of their names, as they are when their turn comes.
+    case groups(after: GroupName?, count: Int)
+  }
+
+  var source: Source
+  let verb: Verb
+  let label: String?
+  var piece: UInt64 = 0
+}
+
+extension Directory {
+  mutating func listMembers(
+    of name: GroupName, _ request: Request, as verb: Verb = .members
+  ) throws(Refusal) {
+    guard let group = groupIndices[name] else { throw noSuchGroup(name, verb) }
+    let state = groups[Int(group)]!
+    try list(.members(state.roster, state.name, next: 0), as: verb, request)
+  }
+
+  mutating func listGroups(_ request: Request) throws(Refusal) {
+    try list(.groups(after: nil, count: 0), as: .groups, request)
+  }
+
+  private mutating func list(
+    _ source: Listing.Source, as verb: Verb, _ request: Request
+  ) throws(Refusal) {
+    // Changes told before the snapshot are read before it.
+    cutShares(of: request.session)
+    var listing = Listing(source: source, verb: verb, label: request.label)
+    if writePiece(of: &listing, to: request.session) { return }
+    guard listings.count < Limits.listings else {
+      // The data lines already written stand; the final reply says that they are not all.
+      throw Refusal(
+        code: .rateLimited, verb: verb,
+        text: "the list is cut: too many long listings at the moment; try again in a few seconds")
+    }
+    listings[request.session] = listing
+    sessions[Int(request.session)]!.activity = .listing
+    fanOut.hold(request.session)
+    watch(request.session, listing.piece, now: request.now)
+  }
+
+  /// The reader has taken the last piece.
+  mutating func goOnListing(_ session: UInt32, now: Instant) {
+    guard var listing = listings[session] else { return }
+    listing.piece += 1
+    if writePiece(of: &listing, to: session) {
+      listings[session] = nil
+      fanOut.release(session)
+      makeReady(session)
+      endIfInputEnded(session, now: now)
+    } else {
+      listings[session] = listing
+      watch(session, listing.piece, now: now)
+      if fanOut.heldBytes(session) > Limits.heldBytes, let state = sessions[Int(session)] {
+        effects.append(.overrun(state.id))
+      }
+    }
+  }
+
+  private mutating func watch(_ session: UInt32, _ piece: UInt64, now: Instant) {
+    deadlines.insert(
+      Deadline(
+        at: now.monotonicMicroseconds + Limits.listingStallMicroseconds,
+        session: sessions[Int(session)]!.id, kind: .listing(piece)))
+  }
+
+  mutating func listingStalled(_ session: UInt32, _ piece: UInt64) {
+    guard let listing = listings[session], listing.piece == piece,
+      let state = sessions[Int(session)]
+    else { return }
+    effects.append(.overrun(state.id))
+  }
+
+  /// Writes up to `Limits.listingPieceBytes`. Returns whether the listing is complete.
+  private func writePiece(of listing: inout Listing, to session: UInt32) -> Bool {
+    let end = fanOut.replyBytes(session) + Limits.listingPieceBytes
+    switch listing.source {
+    case .members(let roster, let name, let start):
+      for (next, entry) in roster.entries(from: start) {
+        guard fanOut.replyBytes(session) < end else { return false }
+        reply(session, listing.label) { appendMemberLine($0, name, entry) }
+        listing.source = .members(roster, name, next: next)
+      }
+      reply(session, listing.label, version: roster.version) { buffer in
+        buffer.append("OK ")
+        buffer.append(listing.verb.word)
+        buffer.append(byte: UInt8(ascii: " "))
+        buffer.append(name)
+        buffer.append(byte: UInt8(ascii: " "))
+        buffer.append(decimal: roster.count)
+      }
+    case .groups(var last, var count):
+      while let group = group(after: last) {
+        guard fanOut.replyBytes(session) < end else { return false }
+        reply(session, listing.label) { buffer in
+          buffer.append("GROUP ")
+          buffer.append(group.name)
+          buffer.append(byte: UInt8(ascii: " "))
+          buffer.append(decimal: group.roster.count)
+        }
+        (last, count) = (group.name, count + 1)
+        listing.source = .groups(after: last, count: count)
+      }
+      reply(session, listing.label) { buffer in
+        buffer.append("OK GROUPS ")
+        buffer.append(decimal: count)
+      }
+    }
+    return true
+  }
+
+  private func group(after name: GroupName?) -> Group? {
+    var position = 0
+    if let name {
+      position = orderPosition(of: name)
+      if position < groupOrder.count, groups[Int(groupOrder[position])]!.name == name {
+        position += 1
+      }
+    }
+    guard position < groupOrder.count else { return nil }
+    return groups[Int(groupOrder[position])]
+  }
+}
+
+// MARK: - STATS and HELP
+
+extension Directory {
+  mutating func stats(_ request: Request) {
+    let started = (startedAt ?? request.now).monotonicMicroseconds
+    let lines: [(String, Int)] = [
+      ("uptime-seconds", Int((request.now.monotonicMicroseconds - started) / 1_000_000)),
+      ("connections", machine.connections),
+      ("connections-total", counters.opened),
+      ("connections-refused", machine.refusedConnections),
+      ("slow-consumers", machine.slowConsumers),
+      ("names", names.count),
+      ("groups", groupIndices.count),
+      ("lines-received", counters.lines),
+      ("messages", counters.messages),
+      ("deliveries", counters.deliveries),
+      ("errors", counters.refusals),
+      ("bytes-received", machine.bytesReceived),
+      ("bytes-sent", machine.bytesSent),
+      ("bytes-pending", machine.pendingBytes),
+    ]
+    for (key, value) in lines {
+      reply(request.session, request.label) { buffer in
+        buffer.append("STAT ")
+        buffer.append(key)
+        buffer.append(byte: UInt8(ascii: " "))
+        buffer.append(decimal: value)
+      }
+    }
+    reply(request.session, request.label) { $0.append("OK STATS") }
+  }
+
+  mutating func help(_ word: String?, _ request: Request) throws(Refusal) {
+    let lines: [String]
+    if let word {
+      guard let verb = Verb(word), let help = Help.of(verb) else {
+        throw Refusal(
+          code: .unknownVerb, verb: .help, text: "there is no such request; HELP lists them")
+      }
+      lines = [help.syntax] + help.details
+    } else {
+      lines = Help.overview
+    }
+    for line in lines {
+      reply(request.session, request.label) { buffer in
+        buffer.append("HELP ")
+        buffer.append(line)
+      }
+    }
+    reply(request.session, request.label) { $0.append("OK HELP") }
+  }
+}

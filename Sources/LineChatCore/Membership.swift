@@ -1,0 +1,475 @@
+// Names, joining and leaving: what changes a roster, and who is told.
+
+import LineProtocol
+
+/// A change that waits for the disk, and what to do with it then.
+struct Pending {
+  enum Step {
+    case join(GroupName, Place)
+    case leave(GroupName, reason: String)
+    case rename(MemberName)
+
+    var verb: Verb {
+      switch self {
+      case .join: .join
+      case .leave: .leave
+      case .rename: .nick
+      }
+    }
+  }
+
+  let step: Step
+  let member: Int32
+  let session: SessionID
+  let label: String?
+  let speaksTags: Bool
+}
+
+// MARK: - NICK
+
+extension Directory {
+  mutating func rename(to name: MemberName, _ request: Request) throws(Refusal) {
+    let session = sessions[Int(request.session)]!
+    let member = session.member
+    let old = members[Int(member)]!.name
+    if let holder = names[name], holder != member {
+      try takeUp(name, of: holder, request)
+      return replyToRename(request.session, request.label)
+    }
+    if old.isWrittenLike(name) {
+      noteTags(member, request.isTagged)
+      return replyToRename(request.session, request.label)
+    }
+    if members[Int(member)]!.isDurable {
+      names[name] = member
+      return try persist(
+        .renamed(members[Int(member)]!.wire, name), .rename(name), member, request)
+    }
+    applyRename(member, to: name, isTagged: request.isTagged, now: request.now)
+    replyToRename(request.session, request.label)
+  }
+
+  private func replyToRename(_ session: UInt32, _ label: String?) {
+    let name = members[Int(sessions[Int(session)]!.member)]!.name
+    reply(session, label) {
+      $0.append("OK NICK ")
+      $0.append(name)
+    }
+  }
+
+  private mutating func applyRename(
+    _ member: Int32, to name: MemberName, isTagged: Bool, now: Instant
+  ) {
+    let before = members[Int(member)]!.wire
+    names[before.name] = nil
+    names[name] = member
+    members[Int(member)]!.name = name
+    let session = members[Int(member)]!.session
+    if session >= 0, let identity = sessions[Int(session)]!.identity {
+      members[Int(member)]!.identity = identity
+    }
+    for membership in members[Int(member)]!.memberships {
+      changeEntry(of: member, called: before.name, in: membership.group)
+    }
+    tellRename(before, to: name, of: member, in: members[Int(member)]!.memberships, now: now)
+    noteTags(member, isTagged)
+    effects.append(.event(.renamed(before, to: name)))
+  }
+
+  /// Plain members hear it once, after what was said under the old name; those who speak tags hear
+  /// it once for each group, with its version.
+  private mutating func tellRename(
+    _ before: LineProtocol.Member, to name: MemberName, of member: Int32,
+    in memberships: [Membership], now: Instant
+  ) {
+    let stamp = Timestamp.text(clock.stamp(now))
+    let sweep = nextSweep()
+    let own = members[Int(member)]!.session
+    if own >= 0 { sessions[Int(own)]!.sweep = sweep }
+    for membership in memberships {
+      let group = groups[Int(membership.group)]!
+      for hearer in fanOut.subscribers(group.plain) where sessions[Int(hearer)]!.sweep != sweep {
+        sessions[Int(hearer)]!.sweep = sweep
+        cutShares(of: hearer)
+        fanOut.send(to: hearer, isReply: false) { appendRename($0, before, name) }
+      }
+      publish(to: membership.group, from: member, isTagged: true) { buffer in
+        var tags = Tags()
+        tags["version"] = group.roster.version.description
+        tags["group"] = group.name.description
+        tags["time"] = stamp
+        tags.render(into: buffer)
+        appendRename(buffer, before, name)
+      }
+    }
+  }
+
+  private func appendRename(
+    _ buffer: ByteBuffer, _ before: LineProtocol.Member, _ name: MemberName
+  ) {
+    appendSource(buffer, before)
+    buffer.append("NICK ")
+    buffer.append(name)
+    buffer.append("\n")
+  }
+
+  /// Takes up a name that is held already: with the key it belongs to from anywhere, without one
+  /// only from its host, and only while nobody is connected under it.
+  private mutating func takeUp(
+    _ name: MemberName, of holder: Int32, _ request: Request
+  ) throws(Refusal) {
+    let session = sessions[Int(request.session)]!
+    let own = members[Int(session.member)]!
+    let held = members[Int(holder)]!
+    let isByKey = held.identity != nil && held.identity == session.identity
+    func refusal(_ why: String) -> Refusal {
+      Refusal(
+        code: .nameTaken, verb: .nick,
+        text: "\(why); you are still \(own.name), choose another name")
+    }
+    guard held.name == name, held.pendingChanges == 0 else {
+      throw refusal("\(name) is being taken by somebody else at this moment")
+    }
+    guard isByKey || held.session < 0 else { throw refusal("\(held.name) is in use") }
+    guard isByKey || (held.identity == nil && held.host == session.origin.host) else {
+      throw refusal("\(held.name) belongs to a member from another host")
+    }
+    guard !own.isDurable else {
+      throw refusal("\(held.name) is another member of yours; connect anew to be it")
+    }
+    if held.session >= 0 { replaceSession(of: holder, now: request.now) }
+    move(session.member, into: holder, request)
+  }
+
+  private mutating func replaceSession(of member: Int32, now: Instant) {
+    let older = UInt32(members[Int(member)]!.session)
+    refuse(
+      Refusal(
+        code: .nameTaken, verb: nil,
+        text: "\(members[Int(member)]!.name) was taken up from another connection with its key"),
+      to: older, label: nil)
+    // The member must outlive the session that is replaced.
+    members[Int(member)]!.pendingChanges += 1
+    end(older, reason: "replaced by a newer connection", now: now)
+    members[Int(member)]!.pendingChanges -= 1
+  }
+
+  /// The session's present member, which has no durable membership, becomes the one it took up;
+  /// it brings along the groups where that one is not.
+  private mutating func move(_ guest: Int32, into member: Int32, _ request: Request) {
+    let session = request.session
+    let before = members[Int(guest)]!.wire
+    let name = members[Int(member)]!.name
+    let brought = members[Int(guest)]!.memberships
+    for membership in brought where membership.slot >= 0 { unsubscribe(guest, membership.group) }
+    members[Int(guest)]!.session = -1
+    sessions[Int(session)]!.member = member
+    members[Int(member)]!.session = Int32(session)
+    members[Int(member)]!.host = sessions[Int(session)]!.origin.host
+    if let identity = sessions[Int(session)]!.identity {
+      members[Int(member)]!.identity = identity
+    }
+    var transferred: [Membership] = []
+    for membership in brought {
+      if groups[Int(membership.group)]!.roster.contains(name) {
+        removeMembership(guest, membership.group, reason: "", isTold: true, now: request.now)
+      } else {
+        members[Int(guest)]!.memberships.removeAll { $0.group == membership.group }
+        let bare = Membership(group: membership.group, slot: -1, isDurable: false)
+        members[Int(member)]!.memberships.append(bare)
+        changeEntry(of: member, called: before.name, in: membership.group)
+        transferred.append(bare)
+      }
+    }
+    tellRename(before, to: name, of: member, in: transferred, now: request.now)
+    for membership in members[Int(member)]!.memberships { subscribe(member, membership.group) }
+    noteTags(member, request.isTagged, isPresenceNew: true)
+    dropIfUnused(guest)
+    effects.append(
+      .event(.tookUp(sessions[Int(session)]!.id, members[Int(member)]!.wire)))
+  }
+}
+
+// MARK: - JOIN
+
+extension Directory {
+  mutating func join(
+    _ name: GroupName, _ placement: Placement?, _ request: Request
+  ) throws(Refusal) {
+    let session = sessions[Int(request.session)]!
+    let member = session.member
+    let place = try placement.map { (placement) throws(Refusal) in
+      try self.place(placement, of: session.origin)
+    }
+    let present = membership(of: member, in: name)
+    if present == nil { try checkRoom(for: member, in: name) }
+    let isChange =
+      place != nil && (present?.isDurable != true || place != members[Int(member)]!.place)
+    if isChange, let place {
+      let wire = LineProtocol.Member(name: members[Int(member)]!.name, place: place)
+      return try persist(.joined(wire, name), .join(name, place), member, request)
+    }
+    if present == nil {
+      addMembership(member, name, isDurable: false, isTagged: request.isTagged, now: request.now)
+    } else {
+      noteTags(member, request.isTagged)
+    }
+    try listMembers(of: name, request, as: .join)
+  }
+
+  /// The place that a JOIN names, where the connection may claim it.
+  private func place(_ placement: Placement, of origin: Origin) throws(Refusal) -> Place {
+    func refusal(_ code: ErrorCode, _ text: String) -> Refusal {
+      Refusal(code: code, verb: .join, text: text)
+    }
+    let endpoint: Endpoint
+    switch placement {
+    case .relay: return .relay
+    case .port(let port):
+      guard let made = Endpoint(address: portHost(origin), port: port) else {
+        throw refusal(.badAddress, "a port is a number from 1 to 65535")
+      }
+      endpoint = made
+    case .endpoint(let named): endpoint = named
+    }
+    let address = endpoint.address
+    guard !address.isUnspecified && !address.isMulticast else {
+      throw refusal(.badAddress, "nobody can be reached at \(endpoint)")
+    }
+    guard !configuration.listenEndpoints.contains(endpoint) else {
+      throw refusal(.badAddress, "\(endpoint) is this server's own address; name the one you listen at")
+    }
+    let isOwn =
+      switch origin {
+      case .tcp(let source) where !origin.isThisMachine: source == address
+      default: address.isLoopback || configuration.localAddresses.contains(address)
+      }
+    guard isOwn else {
+      throw refusal(
+        .forbidden,
+        "\(address) is not where you connect from; JOIN <group> :\(endpoint.port) means your own")
+    }
+    return .direct(endpoint)
+  }
+
+  /// The host that `:port` stands for.
+  private func portHost(_ origin: Origin) -> IPAddress {
+    switch origin {
+    case .tcp(let address) where !origin.isThisMachine: address
+    case .tcp(let address): configuration.loopbackSubstitute ?? address
+    case .unix: configuration.loopbackSubstitute ?? IPAddress(v4: 0x7f00_0001)
+    }
+  }
+
+  private func checkRoom(for member: Int32, in name: GroupName) throws(Refusal) {
+    guard members[Int(member)]!.memberships.count < Limits.groupsPerMember else {
+      throw Refusal(
+        code: .rateLimited, verb: .join,
+        text: "you are in \(Limits.groupsPerMember) groups, no more are allowed; LEAVE one first")
+    }
+    guard groupIndices[name] != nil || groupIndices.count < Limits.groups else {
+      throw Refusal(
+        code: .rateLimited, verb: .join,
+        text: "there are \(Limits.groups) groups here, no more are allowed; GROUPS lists them")
+    }
+  }
+
+  private mutating func applyJoin(
+    _ member: Int32, _ name: GroupName, _ place: Place, isTagged: Bool, now: Instant
+  ) {
+    let before = members[Int(member)]!.place
+    let present = membership(of: member, in: name)
+    if place != before {
+      noteListener(member, from: before, to: place)
+      members[Int(member)]!.place = place
+      for membership in members[Int(member)]!.memberships {
+        changeEntry(of: member, called: members[Int(member)]!.name, in: membership.group)
+        tellJoin(of: member, in: membership.group, now: now)
+      }
+      effects.append(.event(.moved(members[Int(member)]!.wire, from: before)))
+    }
+    if let present {
+      let index = members[Int(member)]!.memberships.firstIndex { $0.group == present.group }
+      if let index {
+        let slot = members[Int(member)]!.memberships[index].slot
+        members[Int(member)]!.memberships[index] =
+          Membership(group: present.group, slot: slot, isDurable: true)
+      }
+      noteTags(member, isTagged)
+    } else {
+      addMembership(member, name, isDurable: true, isTagged: isTagged, now: now)
+    }
+  }
+
+  /// Takes a member into a group, which is made where there is none.
+  private mutating func addMembership(
+    _ member: Int32, _ name: GroupName, isDurable: Bool, isTagged: Bool, now: Instant
+  ) {
+    noteTags(member, isTagged)
+    let group = groupIndices[name] ?? makeGroup(name)
+    let state = members[Int(member)]!
+    groups[Int(group)]!.roster.append(
+      Roster.Entry(
+        member: state.wire, isOnline: state.session >= 0, speaksTags: state.speaksTags,
+        isReachable: false, handle: member),
+      as: nextVersion(of: group))
+    members[Int(member)]!.memberships.append(
+      Membership(group: group, slot: -1, isDurable: isDurable))
+    if state.session >= 0 { subscribe(member, group) }
+    tellJoin(of: member, in: group, now: now)
+    if isDurable { tellPresence(of: member, in: group) }
+    effects.append(
+      .event(
+        .joined(
+          state.wire, groups[Int(group)]!.name, members: groups[Int(group)]!.roster.count)))
+  }
+
+  private mutating func tellJoin(of member: Int32, in group: Int32, now: Instant) {
+    let wire = members[Int(member)]!.wire
+    tellChange(of: member, in: group, now: now) { buffer, name in
+      appendSource(buffer, wire)
+      buffer.append("JOIN ")
+      buffer.append(name)
+    }
+  }
+}
+
+// MARK: - LEAVE
+
+extension Directory {
+  mutating func leave(_ name: GroupName, reason: String, _ request: Request) throws(Refusal) {
+    let member = sessions[Int(request.session)]!.member
+    guard let group = groupIndices[name] else { throw noSuchGroup(name, .leave) }
+    guard let membership = membership(of: member, in: name) else {
+      throw Refusal(
+        code: .notMember, verb: .leave,
+        text: "you are not in \(groups[Int(group)]!.name); nothing to leave")
+    }
+    if membership.isDurable {
+      return try persist(
+        .left(members[Int(member)]!.wire, name), .leave(name, reason: reason), member, request)
+    }
+    let written = groups[Int(group)]!.name
+    removeMembership(member, group, reason: reason, isTold: true, now: request.now)
+    replyToLeave(request.session, request.label, written)
+  }
+
+  private func replyToLeave(_ session: UInt32, _ label: String?, _ name: GroupName) {
+    reply(session, label) {
+      $0.append("OK LEAVE ")
+      $0.append(name)
+    }
+  }
+
+  func noSuchGroup(_ name: GroupName, _ verb: Verb) -> Refusal {
+    Refusal(
+      code: .noSuchGroup, verb: verb,
+      text: "there is no group \(name); JOIN \(name) makes it, GROUPS lists those there are")
+  }
+
+  /// Takes a member out of a group, tells the others, and drops the group where it was the last.
+  mutating func removeMembership(
+    _ member: Int32, _ group: Int32, reason: String, isTold: Bool, now: Instant
+  ) {
+    let wire = members[Int(member)]!.wire
+    if membershipSlot(member, group) >= 0 { unsubscribe(member, group) }
+    members[Int(member)]!.memberships.removeAll { $0.group == group }
+    groups[Int(group)]!.roster.remove(wire.name, as: nextVersion(of: group))
+    if isTold {
+      tellChange(of: member, in: group, now: now) { buffer, name in
+        appendSource(buffer, wire)
+        buffer.append("LEAVE ")
+        buffer.append(name)
+        if !reason.isEmpty {
+          buffer.append(" ")
+          buffer.append(reason)
+        }
+      }
+    }
+    effects.append(
+      .event(
+        .left(
+          wire, groups[Int(group)]!.name, members: groups[Int(group)]!.roster.count,
+          reason: reason)))
+    dropGroupIfEmpty(group)
+  }
+}
+
+// MARK: - The two steps to the disk
+
+extension Directory {
+  /// First step: the change is handed out, the session's further lines wait.
+  private mutating func persist(
+    _ change: Change, _ step: Pending.Step, _ member: Int32, _ request: Request
+  ) throws(Refusal) {
+    guard pending.count < Limits.pendingChanges else {
+      giveBackName(of: step, member)
+      throw Refusal(
+        code: .internalError, verb: step.verb,
+        text: "the disk does not keep up; try again in a moment")
+    }
+    let ticket = nextTicket()
+    members[Int(member)]!.pendingChanges += 1
+    sessions[Int(request.session)]!.activity = .persisting
+    pending[ticket] = Pending(
+      step: step, member: member, session: sessions[Int(request.session)]!.id,
+      label: request.label, speaksTags: request.isTagged)
+    effects.append(.persist(change, ticket))
+  }
+
+  /// A name reserved for a rename that will not be is free again.
+  private mutating func giveBackName(of step: Pending.Step, _ member: Int32) {
+    if case .rename(let name) = step, name != members[Int(member)]!.name { names[name] = nil }
+  }
+
+  /// Second step: the change is on disk. Now it is numbered, applied, told and answered.
+  package mutating func persisted(_ ticket: Ticket, now: Instant) {
+    guard let waiting = pending.removeValue(forKey: ticket) else { return }
+    let member = waiting.member
+    members[Int(member)]!.pendingChanges -= 1
+    let session = isLive(waiting.session) ? waiting.session.index : nil
+    if let session { makeReady(session) }
+    switch waiting.step {
+    case .join(let name, let place):
+      applyJoin(member, name, place, isTagged: waiting.speaksTags, now: now)
+      if let session {
+        let request = Request(session: session, label: waiting.label, now: now)
+        do throws(Refusal) {
+          try listMembers(of: name, request, as: .join)
+        } catch {
+          refuse(error, to: session, label: waiting.label)
+        }
+      }
+    case .leave(let name, let reason):
+      guard let group = groupIndices[name] else { break }
+      let written = groups[Int(group)]!.name
+      if membership(of: member, in: name) != nil {
+        removeMembership(member, group, reason: reason, isTold: true, now: now)
+      }
+      if let session { replyToLeave(session, waiting.label, written) }
+    case .rename(let name):
+      applyRename(member, to: name, isTagged: waiting.speaksTags, now: now)
+      if let session { replyToRename(session, waiting.label) }
+    }
+    dropIfUnused(member)
+    if let session { endIfInputEnded(session, now: now) }
+  }
+
+  /// Second step, where the disk failed: nothing has happened.
+  package mutating func persistFailed(_ ticket: Ticket, reason: String, now: Instant) {
+    guard let waiting = pending.removeValue(forKey: ticket) else { return }
+    let member = waiting.member
+    members[Int(member)]!.pendingChanges -= 1
+    giveBackName(of: waiting.step, member)
+    dropIfUnused(member)
+    guard isLive(waiting.session) else { return }
+    let session = waiting.session.index
+    makeReady(session)
+    refuse(
+      Refusal(
+        code: .internalError, verb: waiting.step.verb,
+        text: "the change could not be written to disk (\(reason)); nothing has changed"),
+      to: session, label: waiting.label)
+    endIfInputEnded(session, now: now)
+  }
+}

@@ -1,0 +1,375 @@
+// MSG, PM, ACK and WAIT: what people came for. `say` is the hot path; on it nothing is allocated
+// per receiver, and nothing is made a String unless somebody in the group speaks tags.
+
+import LineProtocol
+
+/// A session in a WAIT.
+struct Wait {
+  let number: UInt64
+  let label: String?
+  let count: Int?
+  var received = 0
+}
+
+/// A session's entry in the list of a group it waits in; stale where the session's WAIT has another
+/// number by now.
+struct Waiting {
+  let session: UInt32
+  let number: UInt64
+}
+
+// MARK: - MSG
+
+extension Directory {
+  mutating func say(_ line: LineView, _ request: Request) throws(Refusal) {
+    var view = line
+    guard let word = view.word() else {
+      throw Refusal(
+        code: .badSyntax, verb: .msg, text: "MSG takes a group and a text: MSG <group> <text>")
+    }
+    guard let name = GroupName(bytes: word) else { throw badGroup(.msg) }
+    guard let group = groupIndices[name] else { throw noSuchGroup(name, .msg) }
+    guard !view.textIsBlank() else {
+      throw Refusal(
+        code: .badSyntax, verb: .msg, text: "the text is missing: MSG \(name) <text>")
+    }
+    counters.messages += 1
+    if request.isTagged { learnTime(request) }
+    let text = view.text()
+    let member = sessions[Int(request.session)]!.member
+    let handed: Int
+    let others: Int
+    if request.isTagged, let narrowed = request.tags["to"] {
+      (handed, others) = try narrowcast(
+        text, in: group, to: narrowed, from: member, request)
+    } else {
+      (handed, others) = try broadcast(text, in: group, from: member, request)
+    }
+    counters.deliveries += handed
+    reply(request.session, request.label) { buffer in
+      buffer.append("OK MSG ")
+      buffer.append(groups[Int(group)]!.name)
+      buffer.append(byte: UInt8(ascii: " "))
+      buffer.append(decimal: handed)
+      buffer.append(byte: UInt8(ascii: "/"))
+      buffer.append(decimal: others)
+    }
+    if configuration.isTracing {
+      report(text, to: groups[Int(group)]!.name.description, from: member, handed)
+    }
+  }
+
+  /// To everybody in the group but the speaker. Returns how many got it, of how many others.
+  private mutating func broadcast(
+    _ text: UnsafeRawBufferPointer, in group: Int32, from member: Int32, _ request: Request
+  ) throws(Refusal) -> (Int, Int) {
+    let isMember = bringToFront(member, group)
+    let wire = members[Int(member)]!.wire
+    let name = groups[Int(group)]!.name
+    let tags = try stampedTags(request, heardIn: group)
+    publish(to: group, from: member, isTagged: false) { appendMessage($0, wire, name, text) }
+    if let tags {
+      publish(to: group, from: member, isTagged: true) { buffer in
+        tags.render(into: buffer)
+        appendMessage(buffer, wire, name, text)
+      }
+    }
+    let own = isMember ? 1 : 0
+    let counts = (groups[Int(group)]!.live - own, groups[Int(group)]!.roster.count - own)
+    if !groups[Int(group)]!.waiting.isEmpty { noteReceived(in: group, now: request.now) }
+    return counts
+  }
+
+  /// To those whom the `to` tag names: `relay` for all that the server hosts, or names. Unknown
+  /// ones are ignored; the counts are within it.
+  private mutating func narrowcast(
+    _ text: UnsafeRawBufferPointer, in group: Int32, to narrowed: String, from member: Int32,
+    _ request: Request
+  ) throws(Refusal) -> (Int, Int) {
+    let wire = members[Int(member)]!.wire
+    let name = groups[Int(group)]!.name
+    let tags = try stampedTags(request, heardIn: group)
+    var (handed, others) = (0, 0)
+    for entry in audience(narrowed, in: group) where entry.handle != member {
+      others += 1
+      let session = members[Int(entry.handle)]!.session
+      guard session >= 0 else { continue }
+      handed += 1
+      let isTagged = sessions[Int(session)]!.speaksTags
+      // What was said to all before comes before this.
+      cutShares(of: UInt32(session))
+      fanOut.send(to: UInt32(session), isReply: false) { buffer in
+        if isTagged { tags?.render(into: buffer) }
+        appendMessage(buffer, wire, name, text)
+      }
+      noteReceived(UInt32(session), now: request.now)
+    }
+    return (handed, others)
+  }
+
+  private func audience(_ narrowed: String, in group: Int32) -> [Roster.Entry] {
+    let roster = groups[Int(group)]!.roster
+    var seen: Set<MemberName> = []
+    var audience: [Roster.Entry] = []
+    for word in narrowed.split(separator: ",") {
+      if word.lowercased() == "relay" {
+        for entry in roster.all where entry.member.place == .relay {
+          if seen.insert(entry.member.name).inserted { audience.append(entry) }
+        }
+      } else if let name = MemberName(word), let entry = roster[name] {
+        if seen.insert(name).inserted { audience.append(entry) }
+      }
+    }
+    return audience
+  }
+
+  /// The member's membership of the group becomes the first to be looked at: who says something
+  /// in a group mostly goes on there. Returns whether there is one.
+  private mutating func bringToFront(_ member: Int32, _ group: Int32) -> Bool {
+    guard let index = members[Int(member)]!.memberships.firstIndex(where: { $0.group == group })
+    else { return false }
+    if index > 0 { members[Int(member)]!.memberships.swapAt(0, index) }
+    return true
+  }
+
+  /// The tags a message in the group carries for those who speak them; nil where nobody does.
+  private mutating func stampedTags(_ request: Request, heardIn group: Int32) throws(Refusal)
+    -> Tags?
+  {
+    guard fanOut.subscriberCount(groups[Int(group)]!.tagged) > 0 else { return nil }
+    var tags = try passedOn(request, .msg)
+    if tags["msgid"] == nil {
+      groups[Int(group)]!.sequence += 1
+      tags["msgid"] = messageID(groups[Int(group)]!.stream, groups[Int(group)]!.sequence)
+    }
+    if tags["time"] == nil { tags["time"] = Timestamp.text(clock.stamp(request.now)) }
+    return tags
+  }
+
+  /// What goes on from a requester's tags: all but those that are for one hop.
+  private func passedOn(_ request: Request, _ verb: Verb) throws(Refusal) -> Tags {
+    var tags = request.tags
+    tags["label"] = nil
+    tags["to"] = nil
+    guard request.tagBytes <= WireLimits.prefixBytes - Limits.addedPrefixBytes,
+      tags.count <= WireLimits.tags - 2
+    else {
+      throw Refusal(
+        code: .lineTooLong, verb: verb,
+        text: "your tags leave no room for the source; send fewer")
+    }
+    return tags
+  }
+
+  private mutating func learnTime(_ request: Request) {
+    if let time = request.tags["time"], let stamp = Timestamp.microseconds(time) {
+      clock.saw(stamp, request.now)
+    }
+  }
+
+  private func appendMessage(
+    _ buffer: ByteBuffer, _ from: LineProtocol.Member, _ group: GroupName,
+    _ text: UnsafeRawBufferPointer
+  ) {
+    appendSource(buffer, from)
+    buffer.append("MSG ")
+    buffer.append(group)
+    buffer.append(byte: UInt8(ascii: " "))
+    buffer.append(text)
+    buffer.append(byte: UInt8(ascii: "\n"))
+  }
+
+  private mutating func report(
+    _ text: UnsafeRawBufferPointer, to destination: String, from member: Int32, _ handed: Int
+  ) {
+    effects.append(
+      .event(
+        .said(
+          members[Int(member)]!.wire, to: destination, text: String(decoding: text, as: UTF8.self),
+          handed: handed)))
+  }
+
+  func badGroup(_ verb: Verb) -> Refusal {
+    Refusal(
+      code: .badGroup, verb: verb,
+      text: "a group's name has 1 to 64 letters, digits, '_', '.' or '-'")
+  }
+}
+
+// MARK: - PM
+
+extension Directory {
+  mutating func tell(_ line: LineView, _ request: Request) throws(Refusal) {
+    var view = line
+    guard let word = view.word() else {
+      throw Refusal(
+        code: .badSyntax, verb: .pm, text: "PM takes a member and a text: PM <member> <text>")
+    }
+    guard let recipient = Recipient(bytes: word) else {
+      throw Refusal(
+        code: .badName, verb: .pm,
+        text: "PM goes to a name (bob), an address (10.0.0.2:5001) or both (bob@10.0.0.2:5001)")
+    }
+    guard !view.textIsBlank() else {
+      throw Refusal(
+        code: .badSyntax, verb: .pm, text: "the text is missing: PM \(recipient) <text>")
+    }
+    guard let receiver = find(recipient) else {
+      throw Refusal(
+        code: .noSuchPeer, verb: .pm,
+        text: "there is no \(recipient) here; MEMBERS <group> lists who is in a group")
+    }
+    if request.isTagged { learnTime(request) }
+    let session = members[Int(receiver)]!.session
+    let name = members[Int(receiver)]!.name
+    guard session >= 0 else {
+      throw Refusal(
+        code: .unreachable, verb: .pm,
+        text: "\(name) is a member but not connected now; try again later")
+    }
+    counters.messages += 1
+    counters.deliveries += 1
+    let text = view.text()
+    let member = sessions[Int(request.session)]!.member
+    let wire = members[Int(member)]!.wire
+    var tags: Tags?
+    if sessions[Int(session)]!.speaksTags { tags = try privateTags(request, to: receiver) }
+    fanOut.send(to: UInt32(session), isReply: false) { buffer in
+      tags?.render(into: buffer)
+      appendSource(buffer, wire)
+      buffer.append("PM ")
+      buffer.append(name)
+      buffer.append(byte: UInt8(ascii: " "))
+      buffer.append(text)
+      buffer.append(byte: UInt8(ascii: "\n"))
+    }
+    reply(request.session, request.label) { buffer in
+      buffer.append("OK PM ")
+      buffer.append(name)
+    }
+    if configuration.isTracing { report(text, to: name.description, from: member, 1) }
+    noteReceived(UInt32(session), now: request.now)
+  }
+
+  private mutating func privateTags(_ request: Request, to member: Int32) throws(Refusal) -> Tags {
+    var tags = try passedOn(request, .pm)
+    if tags["msgid"] == nil { tags["msgid"] = nextPrivateID(to: member) }
+    if tags["time"] == nil { tags["time"] = Timestamp.text(clock.stamp(request.now)) }
+    return tags
+  }
+
+  /// Whom a PM is for: a name that is connected or in a roster, or the address of somebody who is
+  /// in one; where several gave the same address, one who is there.
+  private func find(_ recipient: Recipient) -> Int32? {
+    switch recipient {
+    case .name(let name):
+      guard let member = names[name], members[Int(member)]!.name == name else { return nil }
+      return member
+    case .member(let wire):
+      guard let member = names[wire.name], members[Int(member)]!.wire == wire else { return nil }
+      return member
+    case .endpoint(let endpoint):
+      guard let there = listeners[endpoint] else { return nil }
+      return there.first { members[Int($0)]!.session >= 0 } ?? there.first
+    }
+  }
+}
+
+// MARK: - ACK
+
+extension Directory {
+  /// A receipt between nodes goes to whom `to` names, if it is there and speaks tags. Never
+  /// answered, whatever is wrong with it: receipts about receipts would not end.
+  mutating func acknowledge(_ line: LineView, _ request: Request) {
+    var view = line
+    guard let destination = view.word(), let word = view.word(), MessageID(bytes: word) != nil,
+      let to = request.tags["to"], let name = MemberName(to), let member = names[name],
+      GroupName(bytes: destination) != nil
+    else { return }
+    let session = members[Int(member)]!.session
+    guard session >= 0, sessions[Int(session)]!.speaksTags,
+      let tags = try? passedOn(request, .ack)
+    else { return }
+    let wire = members[Int(sessions[Int(request.session)]!.member)]!.wire
+    fanOut.send(to: UInt32(session), isReply: false) { buffer in
+      tags.render(into: buffer)
+      appendSource(buffer, wire)
+      buffer.append("ACK ")
+      buffer.append(destination)
+      buffer.append(byte: UInt8(ascii: " "))
+      buffer.append(word)
+      buffer.append(byte: UInt8(ascii: "\n"))
+    }
+  }
+}
+
+// MARK: - WAIT
+
+extension Directory {
+  mutating func wait(_ seconds: Int, _ count: Int?, _ request: Request) throws(Refusal) {
+    let session = request.session
+    let number = nextTicket().number
+    waits[session] = Wait(number: number, label: request.label, count: count)
+    sessions[Int(session)]!.activity = .waiting
+    let member = sessions[Int(session)]!.member
+    for membership in members[Int(member)]!.memberships {
+      addWaiting(Waiting(session: session, number: number), in: membership.group)
+    }
+    deadlines.insert(
+      Deadline(
+        at: request.now.monotonicMicroseconds + Int64(seconds) * 1_000_000,
+        session: sessions[Int(session)]!.id, kind: .wait(number)))
+  }
+
+  /// Those whose WAIT has ended are left in a group's list until it is looked through: taking each
+  /// out by itself would cost the square of their number where all end with one message.
+  private mutating func addWaiting(_ waiting: Waiting, in group: Int32) {
+    if groups[Int(group)]!.waiting.count > 2 * groups[Int(group)]!.live + 16 {
+      groups[Int(group)]!.waiting.removeAll { waits[$0.session]?.number != $0.number }
+    }
+    groups[Int(group)]!.waiting.append(waiting)
+  }
+
+  private mutating func noteReceived(in group: Int32, now: Instant) {
+    let waiting = groups[Int(group)]!.waiting
+    groups[Int(group)]!.waiting = []
+    for one in waiting where waits[one.session]?.number == one.number {
+      noteReceived(one.session, now: now)
+    }
+    // Nobody starts a WAIT while another's message is carried out, so nothing was added meanwhile,
+    // but a group may be gone where ending a WAIT ended its last member.
+    groups[Int(group)]?.waiting = waiting.filter { waits[$0.session]?.number == $0.number }
+  }
+
+  /// A message came for a session that may be in a WAIT.
+  mutating func noteReceived(_ session: UInt32, now: Instant) {
+    guard waits[session] != nil else { return }
+    waits[session]!.received += 1
+    if let count = waits[session]!.count, waits[session]!.received >= count {
+      endWait(session, now: now)
+    }
+  }
+
+  mutating func waitTimedOut(_ session: UInt32, _ number: UInt64, now: Instant) {
+    guard waits[session]?.number == number else { return }
+    endWait(session, now: now)
+  }
+
+  private mutating func endWait(_ session: UInt32, now: Instant) {
+    guard let wait = waits[session] else { return }
+    stopWaiting(session)
+    // The messages it waited for are read before the word that they came.
+    cutShares(of: session)
+    reply(session, wait.label) {
+      $0.append("OK WAIT ")
+      $0.append(decimal: wait.received)
+    }
+    makeReady(session)
+    endIfInputEnded(session, now: now)
+  }
+
+  /// Takes a session out of its WAIT without a word.
+  mutating func stopWaiting(_ session: UInt32) {
+    waits[session] = nil
+  }
+}

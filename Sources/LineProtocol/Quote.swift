@@ -1,0 +1,24 @@
+// Words of a peer's, repeated to it in a refusal: in quotation marks, cut to a bounded length, and
+// never with a character that a line refuses, whatever the bytes are.
+
+package struct Quote: CustomStringConvertible {
+  package let description: String
+
+  package init(_ bytes: UnsafeRawBufferPointer) {
+    description = "\"\(Quote.plain(bytes))\""
+  }
+
+  /// The same without quotation marks.
+  package static func plain(_ bytes: UnsafeRawBufferPointer) -> String {
+    guard bytes.count > WireLimits.quotedBytes else { return clean(bytes) }
+    // Cut before a character, never within one: at the last byte that is no UTF-8 tail.
+    var end = WireLimits.quotedBytes
+    while end > 0, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+    return clean(bytes.part(0..<end)) + "..."
+  }
+
+  private static func clean(_ bytes: UnsafeRawBufferPointer) -> String {
+    guard TextCheck.firstFault(in: bytes) == nil else { return "..." }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

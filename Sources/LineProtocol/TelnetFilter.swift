@@ -1,0 +1,96 @@
+// Telnet's command sequences, which a person's `telnet` mixes into what is typed: skipped, wherever
+// the stream is cut. Known are IAC WILL/WONT/DO/DONT and an option, IAC SB … IAC SE, and IAC with a
+// single command byte (RFC 854; 236 to 249). Within SB … SE any byte may come, LF too.
+//
+// A byte 0xFF that begins none of these is left in the stream. It is no UTF-8, so the line in which
+// it stands is refused by the same check as any other nonsense.
+
+struct TelnetFilter {
+  private enum State {
+    case outside
+    /// Behind IAC.
+    case command
+    /// Behind IAC and one of WILL, WONT, DO, DONT.
+    case option
+    /// Behind IAC SB.
+    case subnegotiation
+    /// Behind IAC within a subnegotiation.
+    case subnegotiationCommand
+  }
+
+  private var state = State.outside
+  /// The bytes of a subnegotiation so far, from its IAC on.
+  private var length = 0
+
+  /// The next byte belongs to a command.
+  var isInside: Bool {
+    switch state {
+    case .outside: false
+    case .command, .option, .subnegotiation, .subnegotiationCommand: true
+    }
+  }
+
+  /// IAC has been read.
+  mutating func begin() {
+    state = .command
+    length = 1
+  }
+
+  /// The stream ends. True if that cut a sequence short: a stray byte 0xFF takes its place.
+  mutating func abandon() -> Bool {
+    defer { state = .outside }
+    return isInside
+  }
+
+  /// Reads on until the sequence ends or the chunk does. True if it was none after all, or was too
+  /// long: a stray byte 0xFF takes its place.
+  mutating func skip(_ chunk: UnsafeRawBufferPointer, _ position: inout Int) -> Bool {
+    while position < chunk.count {
+      let byte = chunk[position]
+      position += 1
+      switch state {
+      case .outside:
+        position -= 1
+        return false
+      case .command:
+        switch byte {
+        case 251...254:
+          state = .option
+        case 250:
+          state = .subnegotiation
+          length += 1
+        case 236...249:
+          state = .outside
+          return false
+        case 255:
+          // Telnet's way to send the byte itself.
+          state = .outside
+          return true
+        default:
+          // No command: this byte is the line's own, and may even end it.
+          state = .outside
+          position -= 1
+          return true
+        }
+      case .option:
+        state = .outside
+        return false
+      case .subnegotiation:
+        length += 1
+        if byte == 255 { state = .subnegotiationCommand }
+      case .subnegotiationCommand:
+        length += 1
+        guard byte != 240 else {
+          state = .outside
+          return false
+        }
+        state = .subnegotiation
+      }
+      if isInside, length >= WireLimits.telnetSubnegotiationBytes {
+        state = .outside
+        return true
+      }
+    }
+    return false
+  }
+}

@@ -1,0 +1,223 @@
+// A stage on which a directory is played with: connections by name, a clock that stands still until
+// it is moved, a disk that answers at once or when told, and transcripts as scripts.
+//
+//   alice> NICK alice        alice's connection sends a line (opened at its first use)
+//   alice< OK NICK alice     it hears exactly this next; {} stands for one word, {*} for the rest
+//   + alice 10.0.0.2         opens it from that address (default 127.0.0.1; `unix`; a key after it)
+//   - alice                  it is gone (reset)
+//   . alice                  its input ends
+//   x alice                  it has been closed by the server
+//   = 30                     thirty seconds pass
+//
+// At the end nobody may have heard anything that the script does not say.
+
+import LineChatCore
+import LineProtocol
+import Testing
+
+final class Stage {
+  enum Disk { case immediate, byHand }
+
+  var directory: Directory
+  var now = Instant(monotonicMicroseconds: 1_000_000, wallMicroseconds: 1_800_000_000_000_000)
+  var disk = Disk.immediate
+  private(set) var tickets: [(change: Change, ticket: Ticket)] = []
+  private(set) var events: [Event] = []
+  private(set) var resumed: [String] = []
+  private(set) var overrun: [String] = []
+  private var sessions: [String: SessionID] = [:]
+  private var namesByIndex: [UInt32: String] = [:]
+  private var closed: Set<String> = []
+  private(set) var heard: [String: [String]] = [:]
+  private var readers: [String: LineReader] = [:]
+  /// How many bytes the last round gave each.
+  private(set) var roundBytes: [String: Int] = [:]
+
+  init(_ change: (inout Directory.Configuration) -> Void = { _ in }) {
+    var configuration = Directory.Configuration()
+    configuration.version = "1"
+    configuration.localAddresses = [IPAddress("192.168.1.10")!]
+    configuration.listenEndpoints = [Endpoint("127.0.0.1:5463")!]
+    configuration.versionStart = 7
+    change(&configuration)
+    directory = Directory(configuration)
+  }
+
+  func open(
+    _ name: String, from origin: String = "127.0.0.1", key: String? = nil, hearsGreeting: Bool = true
+  ) {
+    let from = origin == "unix" ? Origin.unix : Origin.tcp(IPAddress(origin)!)
+    let id = directory.opened(from, identity: key.map(Identity.init(fingerprint:)), now: now)
+    sessions[name] = id
+    namesByIndex[id.index] = name
+    closed.remove(name)
+    heard[name] = []
+    readers[name] = LineReader()
+    settle()
+    if hearsGreeting {
+      let greeting = heard[name]!.removeFirst()
+      #expect(greeting.hasPrefix("INFO linechatd 1 protocol=1 server=0000000000000000 you="))
+    }
+  }
+
+  func id(_ name: String) -> SessionID {
+    if sessions[name] == nil { open(name) }
+    return sessions[name]!
+  }
+
+  func accepts(_ name: String) -> Bool { directory.accepts(id(name)) }
+
+  /// Sends bytes, through a line reader as a real connection's; one round.
+  func send(_ name: String, bytes: [UInt8]) {
+    let id = id(name)
+    bytes.withUnsafeBytes { chunk in
+      var position = 0
+      while directory.accepts(id), let item = readers[name]!.next(chunk, &position) {
+        directory.receive(item, from: id, now: now)
+        answerDisk()
+      }
+    }
+    settle()
+  }
+
+  func send(_ name: String, _ line: String) { send(name, bytes: Array((line + "\n").utf8)) }
+
+  /// Hands in one line without ending the round.
+  func receive(_ name: String, _ line: String) {
+    let id = id(name)
+    Array(line.utf8).withUnsafeBytes { directory.receive(.line($0), from: id, now: now) }
+    answerDisk()
+  }
+
+  func answerDisk() {
+    directory.takeEffects { effect in
+      switch effect {
+      case .persist(let change, let ticket): tickets.append((change, ticket))
+      case .close(let id): closed.insert(namesByIndex[id.index]!)
+      case .overrun(let id): overrun.append(namesByIndex[id.index]!)
+      case .resume(let id): resumed.append(namesByIndex[id.index]!)
+      case .event(let event): events.append(event)
+      }
+    }
+    while disk == .immediate, !tickets.isEmpty {
+      directory.persisted(tickets.removeFirst().ticket, now: now)
+      answerDisk()
+    }
+  }
+
+  /// The oldest change that waits for the disk is on it, or failed.
+  func disk(fails reason: String? = nil) {
+    let ticket = tickets.removeFirst().ticket
+    if let reason {
+      directory.persistFailed(ticket, reason: reason, now: now)
+    } else {
+      directory.persisted(ticket, now: now)
+    }
+    settle()
+  }
+
+  /// Ends the round: everybody hears what was said.
+  func settle() {
+    answerDisk()
+    roundBytes = [:]
+    var heardNow: [(String, [UInt8])] = []
+    directory.endRound { session, pieces in
+      heardNow.append((namesByIndex[session]!, pieces.flatMap { Array($0) }))
+    }
+    for (name, bytes) in heardNow {
+      roundBytes[name, default: 0] += bytes.count
+      let text = String(decoding: bytes, as: UTF8.self)
+      #expect(text.hasSuffix("\n"), "what a session hears ends with a line")
+      heard[name]! += text.dropLast().split(separator: "\n", omittingEmptySubsequences: false)
+        .map(String.init)
+    }
+  }
+
+  func gone(_ name: String) {
+    directory.closed(id(name), reason: "connection closed", now: now)
+    closed.insert(name)
+    settle()
+  }
+
+  func drained(_ name: String) {
+    directory.drained(id(name), now: now)
+    settle()
+  }
+
+  func pass(seconds: Int64) {
+    now.monotonicMicroseconds += seconds * 1_000_000
+    now.wallMicroseconds += seconds * 1_000_000
+    directory.tick(now: now)
+    settle()
+  }
+
+  /// What the connection heard since it was asked last.
+  func take(_ name: String) -> [String] {
+    defer { heard[name] = [] }
+    return heard[name] ?? []
+  }
+
+  func isClosed(_ name: String) -> Bool { closed.contains(name) }
+
+  // MARK: Scripts
+
+  /// Plays a script; afterwards nobody may have heard more than it says.
+  func play(_ script: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    for line in script.split(separator: "\n").map(String.init) {
+      step(line.trimmingPrefix(while: { $0 == " " }).description, sourceLocation)
+    }
+    for name in heard.keys.sorted() {
+      #expect(
+        heard[name]! == [], "\(name) heard more than the script says",
+        sourceLocation: sourceLocation)
+    }
+  }
+
+  private func step(_ line: String, _ location: SourceLocation) {
+    let words = line.split(separator: " ").map(String.init)
+    switch words[0] {
+    case "+":
+      open(
+        words[1], from: words.count > 2 ? words[2] : "127.0.0.1",
+        key: words.count > 3 ? words[3] : nil)
+    case "-": gone(words[1])
+    case ".":
+      directory.inputEnded(id(words[1]), now: now)
+      settle()
+    case "x": #expect(isClosed(words[1]), "\(words[1]) is still open", sourceLocation: location)
+    case "=": pass(seconds: Int64(words[1])!)
+    default:
+      let name = String(words[0].dropLast())
+      let text = String(line.dropFirst(words[0].count + 1))
+      if words[0].hasSuffix(">") {
+        send(name, text)
+      } else {
+        hear(name, text, location)
+      }
+    }
+  }
+
+  private func hear(_ name: String, _ expected: String, _ location: SourceLocation) {
+    guard heard[name]?.isEmpty == false else {
+      Issue.record("\(name) heard nothing, expected: \(expected)", sourceLocation: location)
+      return
+    }
+    let line = heard[name]!.removeFirst()
+    #expect(
+      matches(line, expected), "\(name) heard: \(line)\nexpected:  \(expected)",
+      sourceLocation: location)
+  }
+
+  private func matches(_ line: String, _ pattern: String) -> Bool {
+    if pattern.hasSuffix("{*}") && !pattern.dropLast(3).contains("{}") {
+      return line.hasPrefix(pattern.dropLast(3))
+    }
+    let parts = line.split(separator: " ", omittingEmptySubsequences: false)
+    let wanted = pattern.split(separator: " ", omittingEmptySubsequences: false)
+    for (index, want) in wanted.enumerated() {
+      if want == "{*}" { return true }
+      guard index < parts.count, want == "{}" || want == parts[index] else { return false }
+    }
+    return parts.count == wanted.count
+  }
+}
