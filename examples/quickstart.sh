@@ -6,6 +6,8 @@
 #   examples/quickstart.sh --once      ends by itself; exit code 0 only if every line arrived
 #   examples/quickstart.sh --port N    listens there, instead of on 5463 or a free port
 #
+# With LINECHATD=/path/to/linechatd in the environment that one is used, and nothing is built.
+#
 # Nothing outlives it: the server, both netcats and the temporary folder go when it ends.
 set -euo pipefail
 
@@ -41,15 +43,18 @@ find_netcat() {
 }
 
 find_netcat || need nc.openbsd netcat-openbsd "the two people in this show chat with it"
-need_build_tools
+[ -n "${LINECHATD:-}" ] || need_build_tools
 install_missing
 find_netcat || give_up "still no netcat after installing one"
-need_swift
 
-say "building linechatd (the first time takes a minute or two)"
-cd "$here/.."
-swift build -c release --product linechatd
-linechatd=$(swift build -c release --product linechatd --show-bin-path)/linechatd
+linechatd=${LINECHATD:-}
+if [ -z "$linechatd" ]; then
+  need_swift
+  say "building linechatd (the first time takes a minute or two)"
+  cd "$here/.."
+  swift build -c release --product linechatd
+  linechatd=$(swift build -c release --product linechatd --show-bin-path)/linechatd
+fi
 
 # What must end with this script is noted here as it starts.
 work=$(mktemp -d "${TMPDIR:-/tmp}/linechat-quickstart.XXXXXX")

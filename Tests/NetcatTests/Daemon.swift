@@ -6,10 +6,10 @@ import TestSupport
 
 final class Daemon: Sendable {
   let port: UInt16
-  private let process: Process
+  private let shared: Shared
 
   /// What the thread that minds the process and the tests both know.
-  private final class Process: Sendable {
+  private final class Shared: Sendable {
     struct State {
       var child: pid_t = -1
       var port: UInt16?
@@ -28,8 +28,8 @@ final class Daemon: Sendable {
   }
 
   init(_ options: [String] = []) throws {
-    process = Process()
-    let process = process
+    shared = Shared()
+    let shared = shared
     let command = [Daemon.path, "--listen", "127.0.0.1:0"] + options
     // A thread of its own reads the log all the time: a full pipe would stop the server.
     Thread.detachNewThread {
@@ -37,23 +37,23 @@ final class Daemon: Sendable {
         let child = try Child(command)
         let line = try child.line(of: .errors, containing: "listening on 127.0.0.1:")
         let digits = line.split(separator: "127.0.0.1:", maxSplits: 1).last?.prefix { $0.isNumber }
-        process.state.withLock {
+        shared.state.withLock {
           $0.child = child.process
           $0.port = digits.flatMap { UInt16($0) }
         }
-        process.hasStarted.signal()
+        shared.hasStarted.signal()
         let exitCode = try child.finish(within: .seconds(600))
-        process.state.withLock { $0.exitCode = exitCode }
+        shared.state.withLock { $0.exitCode = exitCode }
       } catch {
-        process.state.withLock { $0.failure = error }
-        process.hasStarted.signal()
+        shared.state.withLock { $0.failure = error }
+        shared.hasStarted.signal()
       }
-      process.hasEnded.signal()
+      shared.hasEnded.signal()
     }
-    guard process.hasStarted.wait(timeout: .now() + 20) == .success else {
+    guard shared.hasStarted.wait(timeout: .now() + 20) == .success else {
       throw ChildFailure(description: "linechatd did not start in 20 seconds")
     }
-    let state = process.state.withLock { ($0.port, $0.failure) }
+    let state = shared.state.withLock { ($0.port, $0.failure) }
     guard let port = state.0 else {
       throw state.1 ?? ChildFailure(description: "linechatd did not say its port")
     }
@@ -65,11 +65,11 @@ final class Daemon: Sendable {
   /// Ends it as an operator would; gives its exit code, nil if it did not end in ten seconds.
   @discardableResult
   func stop(_ signal: Int32 = SIGTERM) -> Child.ExitCode? {
-    process.state.withLock { state in
+    shared.state.withLock { state in
       if state.exitCode == nil && state.child > 0 { _ = kill(state.child, signal) }
     }
-    guard process.hasEnded.wait(timeout: .now() + 10) == .success else { return nil }
-    process.hasEnded.signal()
-    return process.state.withLock { $0.exitCode }
+    guard shared.hasEnded.wait(timeout: .now() + 10) == .success else { return nil }
+    shared.hasEnded.signal()
+    return shared.state.withLock { $0.exitCode }
   }
 }

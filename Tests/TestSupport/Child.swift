@@ -6,6 +6,7 @@
 // poll(2) for bytes or the limit; nothing here waits by the clock alone.
 
 import Foundation
+import Glibc
 
 /// What went wrong around a child, with all it said until then.
 package struct ChildFailure: Error, CustomStringConvertible {
@@ -19,7 +20,7 @@ package final class Child {
   package typealias ExitCode = Int32
 
   package let command: [String]
-  private let process: pid_t
+  package let process: pid_t
   private var input: Int32
   private var outputs: [Int32]
   private var received: [[UInt8]] = [[], []]
@@ -30,11 +31,15 @@ package final class Child {
   /// may be born, as it would keep the pipe open.
   private static let birth = NSLock()
 
+  /// Writing to a child that has gone must fail, not end the tests.
+  private static let ignoresBrokenPipes: Bool = Glibc.signal(SIGPIPE, SIG_IGN) != SIG_ERR
+
   /// Starts a program, found on the PATH unless its name has a slash. `environment` is added to
   /// this process's own.
   package init(_ command: [String], environment: [String: String] = [:]) throws {
     self.command = command
     let program = try Child.find(command[0])
+    precondition(Child.ignoresBrokenPipes, "a signal can be ignored")
     Child.birth.lock()
     defer { Child.birth.unlock() }
 
