@@ -125,7 +125,7 @@ fi
 declare -A indent=([alice]='' [bob]='                                        ')
 
 show() {
-  printf '%s\n' "$2" | fold -s -w 38 | sed "s/^/${indent[$1]}/"
+  printf '%s\n' "$2" | fold -s -w 38 | sed "s/ *$//; s/^/${indent[$1]}/"
 }
 
 connect() {

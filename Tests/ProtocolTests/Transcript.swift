@@ -2,6 +2,7 @@
 // steps. The notation is explained in the document itself, under "How to read the transcripts".
 
 import Foundation
+import Testing
 
 /// A transcript: what happens on which connection, in order.
 struct Transcript: Sendable, CustomTestStringConvertible {

@@ -11,6 +11,8 @@ import Glibc
 /// What went wrong around a child, with all it said until then.
 package struct ChildFailure: Error, CustomStringConvertible {
   package let description: String
+
+  package init(description: String) { self.description = description }
 }
 
 package final class Child {
@@ -32,14 +34,14 @@ package final class Child {
   private static let birth = NSLock()
 
   /// Writing to a child that has gone must fail, not end the tests.
-  private static let ignoresBrokenPipes: Bool = Glibc.signal(SIGPIPE, SIG_IGN) != SIG_ERR
+  private static let ignoreBrokenPipes: Void = { _ = Glibc.signal(SIGPIPE, SIG_IGN) }()
 
   /// Starts a program, found on the PATH unless its name has a slash. `environment` is added to
   /// this process's own.
   package init(_ command: [String], environment: [String: String] = [:]) throws {
     self.command = command
     let program = try Child.find(command[0])
-    precondition(Child.ignoresBrokenPipes, "a signal can be ignored")
+    Child.ignoreBrokenPipes
     Child.birth.lock()
     defer { Child.birth.unlock() }
 
@@ -233,36 +235,5 @@ package final class Child {
     }
     throw ChildFailure(
       description: "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
-  }
-}
-
-/// What a program that has ended left behind.
-package struct Finished: Sendable {
-  package let exitCode: Child.ExitCode
-  package let output: String
-  package let errors: String
-
-  package var lines: [String] {
-    output.split(omittingEmptySubsequences: false) { $0.isNewline }.map(String.init)
-  }
-}
-
-/// Runs a program to its end, on a thread of its own: `input` is written to it and its input closed.
-package func run(
-  _ command: [String], input: String = "", environment: [String: String] = [:],
-  within limit: Duration = .seconds(30)
-) async throws -> Finished {
-  try await withCheckedThrowingContinuation { continuation in
-    Thread.detachNewThread {
-      continuation.resume(
-        with: Result {
-          let child = try Child(command, environment: environment)
-          try child.write(input, within: limit)
-          child.closeInput()
-          let exitCode = try child.finish(within: limit)
-          return Finished(
-            exitCode: exitCode, output: child.text(of: .output), errors: child.text(of: .errors))
-        })
-    }
   }
 }

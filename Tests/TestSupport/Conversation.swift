@@ -47,7 +47,7 @@ package final class Conversation {
         throw ConversationFailure(description: "the server does not read what is sent to it")
       }
       let count = rest.withUnsafeBytes {
-        Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue | MSG_DONTWAIT.rawValue))
+        Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
       }
       if count >= 0 {
         rest = rest.dropFirst(count)
