@@ -35,6 +35,7 @@ package struct Directory: ~Copyable {
     /// Stream names are drawn from this.
     package var seed: UInt64 = 0
     package var lineBytesMax = WireLimits.lineBytes
+    package var listingPieceBytes = Limits.listingPieceBytes
     /// Addresses of this machine: those that a connection over loopback may name as its place.
     package var localAddresses: Set<IPAddress> = []
     /// Where the server itself listens: nobody's place.
@@ -142,6 +143,9 @@ package struct Directory: ~Copyable {
   var startedAt: Instant?
   var counters = Counters()
   private var isShuttingDown = false
+  /// Sessions that became ready after their input had ended, while another's line was carried out:
+  /// they end when that is done, so that no group goes away under it.
+  var endingNext: [SessionID] = []
 
   struct Counters {
     var opened = 0
@@ -197,6 +201,7 @@ extension Directory {
         to: id.index, label: nil)
       end(id.index, reason: "spoke HTTP", now: now)
     }
+    endThoseDone(now: now)
   }
 
   /// A byte came, or the other side took one: a sign of life.
@@ -248,10 +253,11 @@ extension Directory {
       guard isLive(next.session) else { continue }
       switch next.kind {
       case .silence: checkSilence(next.session.index, now: now)
-      case .wait(let number): waitTimedOut(next.session.index, number, now: now)
+      case .wait(let number): waitTimedOut(next.session.index, number)
       case .listing(let piece): listingStalled(next.session.index, piece)
       }
     }
+    endThoseDone(now: now)
   }
 
   /// When `tick` is due, on the monotonic clock.
@@ -285,6 +291,11 @@ extension Directory {
     _ body: (_ session: UInt32, _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void
   ) {
     fanOut.endRound(body)
+    for session in fanOut.takeOverrun() {
+      if let state = sessions[Int(session)], state.activity == .listing {
+        effects.append(.overrun(state.id))
+      }
+    }
     if !endedSessions.isEmpty {
       freeSessions.append(contentsOf: endedSessions)
       endedSessions.removeAll(keepingCapacity: true)
@@ -296,7 +307,9 @@ extension Directory {
 
 extension Directory {
   func isLive(_ id: SessionID) -> Bool {
-    guard Int(id.index) < sessions.count, let session = sessions[Int(id.index)] else { return false }
+    guard Int(id.index) < sessions.count, let session = sessions[Int(id.index)] else {
+      return false
+    }
     return session.id == id
   }
 
@@ -309,6 +322,12 @@ extension Directory {
     guard let state = sessions[Int(session)], state.activity != .ending else { return }
     sessions[Int(session)]!.activity = .ready
     effects.append(.resume(state.id))
+  }
+
+  private mutating func endThoseDone(now: Instant) {
+    while let id = endingNext.popLast() {
+      if isLive(id) { endIfInputEnded(id.index, now: now) }
+    }
   }
 
   /// Ends a session that is ready where no more lines will come.

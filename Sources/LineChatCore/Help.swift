@@ -35,8 +35,8 @@ package struct Help: Sendable {
         "the answer lists the members, one MEMBER line each",
       ]),
     Help(
-      verb: .leave, syntax: "LEAVE <group> [<reason>]", summary: "leave a group",
-      details: ["the others are told, with the reason if there is one"]),
+      verb: .leave, syntax: "LEAVE <group>", summary: "leave a group",
+      details: ["the others are told"]),
     Help(
       verb: .msg, syntax: "MSG <group> <text>", summary: "say something in a group",
       details: [

@@ -18,7 +18,9 @@ extension Directory {
       return "there are no slashes here: \(meant ?? "HELP lists the requests")"
     }
     if let meant = Self.habits[upper] { return "here that is: \(meant)" }
-    if upper == "HISTORY" { return "HISTORY is reserved for a later version; HELP lists the requests" }
+    if upper == "HISTORY" {
+      return "HISTORY is reserved for a later version; HELP lists the requests"
+    }
     if let near = Self.request(near: upper), let help = Help.of(near) {
       return "did you mean \(near.word)? \(help.syntax)"
     }
@@ -54,7 +56,7 @@ extension Directory {
     for help in Help.all {
       let known = Array(help.verb.word.description.utf8)
       let edits = distance(typed, known)
-      let allowed = known.count >= 4 ? 2 : 1
+      let allowed = known.count >= 6 ? 2 : 1
       if edits <= allowed, edits < best?.edits ?? .max { best = (help.verb, edits) }
     }
     return best?.verb

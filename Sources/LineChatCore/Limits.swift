@@ -13,16 +13,19 @@ package enum Limits {
   package static let repliesPerRoundBytes = 65_536
 
   /// Bytes of a listing that are produced at a time; the next piece when the reader took this one.
-  package static let listingPieceBytes = 32_768
+  /// A group of a thousand fits into one piece.
+  package static let listingPieceBytes = 65_536
 
-  /// Long listings under way at once. Each may hold a copy of a large roster.
+  /// Long listings under way at once, each of which may hold a copy of a large roster. Beyond that
+  /// a listing is written at once, and its bytes count as pending like any others.
   package static let listings = 64
 
   /// How long the reader of a long listing may take over one piece before it counts as gone.
   package static let listingStallMicroseconds: Int64 = 60_000_000
 
-  /// Bytes of deliveries kept back for one session behind its own long listing.
-  package static let heldBytes = 8 << 20
+  /// Bytes of deliveries kept back for one session behind its own long listing. With `listings` of
+  /// them at most, all together stay under 64 MiB.
+  package static let heldBytes = 1 << 20
 
   /// A program that speaks tags is asked for a sign of life after this silence…
   package static let silenceMicroseconds: Int64 = 30_000_000

@@ -25,26 +25,19 @@ extension Directory {
   ) throws(Refusal) {
     guard let group = groupIndices[name] else { throw noSuchGroup(name, verb) }
     let state = groups[Int(group)]!
-    try list(.members(state.roster, state.name, next: 0), as: verb, request)
+    list(.members(state.roster, state.name, next: 0), as: verb, request)
   }
 
-  mutating func listGroups(_ request: Request) throws(Refusal) {
-    try list(.groups(after: nil, count: 0), as: .groups, request)
+  mutating func listGroups(_ request: Request) {
+    list(.groups(after: nil, count: 0), as: .groups, request)
   }
 
-  private mutating func list(
-    _ source: Listing.Source, as verb: Verb, _ request: Request
-  ) throws(Refusal) {
+  private mutating func list(_ source: Listing.Source, as verb: Verb, _ request: Request) {
     // Changes told before the snapshot are read before it.
     cutShares(of: request.session)
     var listing = Listing(source: source, verb: verb, label: request.label)
-    if writePiece(of: &listing, to: request.session) { return }
-    guard listings.count < Limits.listings else {
-      // The data lines already written stand; the final reply says that they are not all.
-      throw Refusal(
-        code: .rateLimited, verb: verb,
-        text: "the list is cut: too many long listings at the moment; try again in a few seconds")
-    }
+    let room = listings.count < Limits.listings ? configuration.listingPieceBytes : .max
+    if writePiece(of: &listing, bytes: room, to: request.session) { return }
     listings[request.session] = listing
     sessions[Int(request.session)]!.activity = .listing
     fanOut.hold(request.session)
@@ -55,7 +48,7 @@ extension Directory {
   mutating func goOnListing(_ session: UInt32, now: Instant) {
     guard var listing = listings[session] else { return }
     listing.piece += 1
-    if writePiece(of: &listing, to: session) {
+    if writePiece(of: &listing, bytes: configuration.listingPieceBytes, to: session) {
       listings[session] = nil
       fanOut.release(session)
       makeReady(session)
@@ -63,9 +56,6 @@ extension Directory {
     } else {
       listings[session] = listing
       watch(session, listing.piece, now: now)
-      if fanOut.heldBytes(session) > Limits.heldBytes, let state = sessions[Int(session)] {
-        effects.append(.overrun(state.id))
-      }
     }
   }
 
@@ -83,9 +73,10 @@ extension Directory {
     effects.append(.overrun(state.id))
   }
 
-  /// Writes up to `Limits.listingPieceBytes`. Returns whether the listing is complete.
-  private func writePiece(of listing: inout Listing, to session: UInt32) -> Bool {
-    let end = fanOut.replyBytes(session) + Limits.listingPieceBytes
+  /// Writes about so many bytes. Returns whether the listing is complete.
+  private func writePiece(of listing: inout Listing, bytes: Int, to session: UInt32) -> Bool {
+    let (sum, isAll) = fanOut.replyBytes(session).addingReportingOverflow(bytes)
+    let end = isAll ? .max : sum
     switch listing.source {
     case .members(let roster, let name, let start):
       for (next, entry) in roster.entries(from: start) {

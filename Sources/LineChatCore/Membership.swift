@@ -6,7 +6,7 @@ import LineProtocol
 struct Pending {
   enum Step {
     case join(GroupName, Place)
-    case leave(GroupName, reason: String)
+    case leave(GroupName)
     case rename(MemberName)
 
     var verb: Verb {
@@ -237,7 +237,8 @@ extension Directory {
       throw refusal(.badAddress, "nobody can be reached at \(endpoint)")
     }
     guard !configuration.listenEndpoints.contains(endpoint) else {
-      throw refusal(.badAddress, "\(endpoint) is this server's own address; name the one you listen at")
+      throw refusal(
+        .badAddress, "\(endpoint) is this server's own address; name the one you listen at")
     }
     let isOwn =
       switch origin {
@@ -337,7 +338,7 @@ extension Directory {
 // MARK: - LEAVE
 
 extension Directory {
-  mutating func leave(_ name: GroupName, reason: String, _ request: Request) throws(Refusal) {
+  mutating func leave(_ name: GroupName, _ request: Request) throws(Refusal) {
     let member = sessions[Int(request.session)]!.member
     guard let group = groupIndices[name] else { throw noSuchGroup(name, .leave) }
     guard let membership = membership(of: member, in: name) else {
@@ -347,10 +348,10 @@ extension Directory {
     }
     if membership.isDurable {
       return try persist(
-        .left(members[Int(member)]!.wire, name), .leave(name, reason: reason), member, request)
+        .left(members[Int(member)]!.wire, name), .leave(name), member, request)
     }
     let written = groups[Int(group)]!.name
-    removeMembership(member, group, reason: reason, isTold: true, now: request.now)
+    removeMembership(member, group, reason: "", isTold: true, now: request.now)
     replyToLeave(request.session, request.label, written)
   }
 
@@ -440,11 +441,11 @@ extension Directory {
           refuse(error, to: session, label: waiting.label)
         }
       }
-    case .leave(let name, let reason):
+    case .leave(let name):
       guard let group = groupIndices[name] else { break }
       let written = groups[Int(group)]!.name
       if membership(of: member, in: name) != nil {
-        removeMembership(member, group, reason: reason, isTold: true, now: now)
+        removeMembership(member, group, reason: "", isTold: true, now: now)
       }
       if let session { replyToLeave(session, waiting.label, written) }
     case .rename(let name):

@@ -76,7 +76,7 @@ extension Directory {
     }
     let own = isMember ? 1 : 0
     let counts = (groups[Int(group)]!.live - own, groups[Int(group)]!.roster.count - own)
-    if !groups[Int(group)]!.waiting.isEmpty { noteReceived(in: group, now: request.now) }
+    if !groups[Int(group)]!.waiting.isEmpty { noteReceived(in: group) }
     return counts
   }
 
@@ -102,7 +102,7 @@ extension Directory {
         if isTagged { tags?.render(into: buffer) }
         appendMessage(buffer, wire, name, text)
       }
-      noteReceived(UInt32(session), now: request.now)
+      noteReceived(UInt32(session))
     }
     return (handed, others)
   }
@@ -248,7 +248,7 @@ extension Directory {
       buffer.append(name)
     }
     if configuration.isTracing { report(text, to: name.description, from: member, 1) }
-    noteReceived(UInt32(session), now: request.now)
+    noteReceived(UInt32(session))
   }
 
   private mutating func privateTags(_ request: Request, to member: Int32) throws(Refusal) -> Tags {
@@ -306,7 +306,7 @@ extension Directory {
 // MARK: - WAIT
 
 extension Directory {
-  mutating func wait(_ seconds: Int, _ count: Int?, _ request: Request) throws(Refusal) {
+  mutating func wait(_ seconds: Int, _ count: Int?, _ request: Request) {
     let session = request.session
     let number = nextTicket().number
     waits[session] = Wait(number: number, label: request.label, count: count)
@@ -330,32 +330,30 @@ extension Directory {
     groups[Int(group)]!.waiting.append(waiting)
   }
 
-  private mutating func noteReceived(in group: Int32, now: Instant) {
+  private mutating func noteReceived(in group: Int32) {
     let waiting = groups[Int(group)]!.waiting
-    groups[Int(group)]!.waiting = []
     for one in waiting where waits[one.session]?.number == one.number {
-      noteReceived(one.session, now: now)
+      noteReceived(one.session)
     }
-    // Nobody starts a WAIT while another's message is carried out, so nothing was added meanwhile,
-    // but a group may be gone where ending a WAIT ended its last member.
-    groups[Int(group)]?.waiting = waiting.filter { waits[$0.session]?.number == $0.number }
+    // Nobody starts a WAIT while another's message is carried out: nothing was added meanwhile.
+    groups[Int(group)]!.waiting = waiting.filter { waits[$0.session]?.number == $0.number }
   }
 
   /// A message came for a session that may be in a WAIT.
-  mutating func noteReceived(_ session: UInt32, now: Instant) {
+  private mutating func noteReceived(_ session: UInt32) {
     guard waits[session] != nil else { return }
     waits[session]!.received += 1
     if let count = waits[session]!.count, waits[session]!.received >= count {
-      endWait(session, now: now)
+      endWait(session)
     }
   }
 
-  mutating func waitTimedOut(_ session: UInt32, _ number: UInt64, now: Instant) {
+  mutating func waitTimedOut(_ session: UInt32, _ number: UInt64) {
     guard waits[session]?.number == number else { return }
-    endWait(session, now: now)
+    endWait(session)
   }
 
-  private mutating func endWait(_ session: UInt32, now: Instant) {
+  private mutating func endWait(_ session: UInt32) {
     guard let wait = waits[session] else { return }
     stopWaiting(session)
     // The messages it waited for are read before the word that they came.
@@ -365,7 +363,7 @@ extension Directory {
       $0.append(decimal: wait.received)
     }
     makeReady(session)
-    endIfInputEnded(session, now: now)
+    endingNext.append(sessions[Int(session)]!.id)
   }
 
   /// Takes a session out of its WAIT without a word.

@@ -49,15 +49,15 @@ extension Directory {
     switch content {
     case .nick(let name): try rename(to: name, request)
     case .join(let group, let placement, _): try join(group, placement, request)
-    case .leave(let group, let reason): try leave(group, reason: reason ?? "", request)
+    case .leave(let group, _): try leave(group, request)
     case .members(let group): try listMembers(of: group, request)
-    case .groups: try listGroups(request)
+    case .groups: listGroups(request)
     case .ping(let token): pong(token, request)
     case .help(let word): try help(word, request)
     case .stats: stats(request)
-    case .wait(let seconds, let count): try wait(seconds, count, request)
+    case .wait(let seconds, let count): wait(seconds, count, request)
     case .quit: quit(request)
-    case .msg, .pm, .ack, .ok, .err, .pong, .info, .member, .group, .stat, .helpLine:
+    case .msg, .pm, .ack, .ok, .err, .pong, .info, .member, .group, .stat:
       preconditionFailure("these verbs are carried out from the line itself, or not at all")
     }
   }

@@ -76,7 +76,9 @@ package enum Timestamp {
   package static func microseconds(_ text: String) -> Int64? {
     let bytes = Array(text.utf8)
     guard bytes.count == 27 else { return nil }
-    for (index, mark) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (26, "Z")] {
+    for (index, mark) in [
+      (4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (26, "Z"),
+    ] {
       guard bytes[index] == mark.utf8.first else { return nil }
     }
     func number(_ range: Range<Int>) -> Int64? {

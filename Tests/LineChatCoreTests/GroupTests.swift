@@ -46,7 +46,7 @@ struct GroupTests {
       alice< :guest2@relay LEAVE lobby
       bob> LEAVE lobby
       bob< ERR not-member LEAVE you are not in lobby; nothing to leave
-      alice> LEAVE lobby time for bed
+      alice> LEAVE lobby
       alice< OK LEAVE lobby
       alice> LEAVE lobby
       alice< ERR no-such-group LEAVE there is no group lobby; JOIN lobby makes it, GROUPS lists those there are

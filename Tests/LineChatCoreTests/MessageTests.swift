@@ -257,17 +257,17 @@ struct MessageTests {
       """)
   }
 
-  @Test("a thousand WAITs end with one message")
+  @Test("hundreds of WAITs end with one message")
   func manyWaits() {
     let stage = Stage()
-    for number in 0..<1_000 {
+    for number in 0..<300 {
       stage.send("w\(number)", "JOIN lobby")
       stage.send("w\(number)", "WAIT 60 1")
     }
-    for number in 0..<1_000 { _ = stage.take("w\(number)") }
+    for number in 0..<300 { _ = stage.take("w\(number)") }
     stage.send("a", "MSG lobby go")
-    for number in 0..<1_000 {
-      #expect(stage.take("w\(number)") == [":guest1001@relay MSG lobby go", "OK WAIT 1"])
+    for number in 0..<300 {
+      #expect(stage.take("w\(number)") == [":guest301@relay MSG lobby go", "OK WAIT 1"])
     }
   }
 

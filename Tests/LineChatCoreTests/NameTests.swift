@@ -81,13 +81,13 @@ struct NameTests {
       eve< @label=1 MEMBER one alice@relay online
       eve< @label=1 MEMBER one guest2@relay online
       eve< @label=1 MEMBER one guest3@relay online tags
-      eve< @label=1;version=7.5 OK JOIN one 3
+      eve< @label=1;version=7.3 OK JOIN one 3
       alice< :guest3@relay JOIN one
       bob< :guest3@relay JOIN one
       alice> NICK alicia
       alice< OK NICK alicia
       bob< :alice@relay NICK alicia
-      eve< @version=7.6;group=one;time=2027-01-15T08:00:00.000005Z :alice@relay NICK alicia
+      eve< @version=7.4;group=one;time=2027-01-15T08:00:00.000006Z :alice@relay NICK alicia
       """)
   }
 

@@ -16,11 +16,15 @@ import LineProtocol
 import Testing
 
 final class Stage {
+  private final class Reader { var lines = LineReader() }
+
   enum Disk { case immediate, byHand }
 
   var directory: Directory
   var now = Instant(monotonicMicroseconds: 1_000_000, wallMicroseconds: 1_800_000_000_000_000)
   var disk = Disk.immediate
+  /// Whether long listings wait until `drained` is said.
+  var drainsByHand = false
   private(set) var tickets: [(change: Change, ticket: Ticket)] = []
   private(set) var events: [Event] = []
   private(set) var resumed: [String] = []
@@ -29,7 +33,7 @@ final class Stage {
   private var namesByIndex: [UInt32: String] = [:]
   private var closed: Set<String> = []
   private(set) var heard: [String: [String]] = [:]
-  private var readers: [String: LineReader] = [:]
+  private var readers: [String: Reader] = [:]
   /// How many bytes the last round gave each.
   private(set) var roundBytes: [String: Int] = [:]
 
@@ -44,7 +48,8 @@ final class Stage {
   }
 
   func open(
-    _ name: String, from origin: String = "127.0.0.1", key: String? = nil, hearsGreeting: Bool = true
+    _ name: String, from origin: String = "127.0.0.1", key: String? = nil,
+    hearsGreeting: Bool = true
   ) {
     let from = origin == "unix" ? Origin.unix : Origin.tcp(IPAddress(origin)!)
     let id = directory.opened(from, identity: key.map(Identity.init(fingerprint:)), now: now)
@@ -52,7 +57,7 @@ final class Stage {
     namesByIndex[id.index] = name
     closed.remove(name)
     heard[name] = []
-    readers[name] = LineReader()
+    readers[name] = Reader()
     settle()
     if hearsGreeting {
       let greeting = heard[name]!.removeFirst()
@@ -72,7 +77,7 @@ final class Stage {
     let id = id(name)
     bytes.withUnsafeBytes { chunk in
       var position = 0
-      while directory.accepts(id), let item = readers[name]!.next(chunk, &position) {
+      while directory.accepts(id), let item = readers[name]!.lines.next(chunk, &position) {
         directory.receive(item, from: id, now: now)
         answerDisk()
       }
@@ -130,6 +135,10 @@ final class Stage {
       #expect(text.hasSuffix("\n"), "what a session hears ends with a line")
       heard[name]! += text.dropLast().split(separator: "\n", omittingEmptySubsequences: false)
         .map(String.init)
+    }
+    guard !drainsByHand else { return }
+    for (name, _) in heardNow where sessions[name].map({ directory.isListing($0) }) == true {
+      drained(name)
     }
   }
 
