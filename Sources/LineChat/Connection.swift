@@ -1,0 +1,168 @@
+// One connection as the loop keeps it: its descriptor, what has come and could not be processed
+// yet, and what is to go and was not taken yet. An idle connection holds no buffer at all; this
+// object is all it costs.
+//
+// The rules it keeps:
+//   - Nothing is copied that can be processed or sent at once. Input is kept only while the core
+//     takes no lines from here; output only where the kernel refused it.
+//   - The stream to the other side consists of whole lines, also where most of it is dropped.
+//   - It decides nothing: what its calls meant for the session is the loop's affair.
+
+import Glibc
+import LineChatCore
+import LineProtocol
+
+final class Connection {
+  /// Who knows of it, and what may still be done with it.
+  enum Stage: UInt8 {
+    /// The core's session is live.
+    case open
+    /// The core knows it no more, or never did: what is due is written, what comes is thrown away.
+    case closing
+    /// Everything is written and our side is shut: reading on until the other side ends, or a second
+    /// is over.
+    case lingering
+    /// Taken out of the loop; closed at the end of the round.
+    case gone
+  }
+
+  let descriptor: Descriptor
+  let peer: Peer
+  /// The entry in the poller, and the index in the loop's table.
+  let slot: Poller.Slot
+  /// Valid in the stage `open`.
+  let session: SessionID?
+
+  var reader: LineReader
+  /// Input behind a line that keeps the core busy; at most one read's worth.
+  var leftover: ByteBuffer?
+  /// Output that the kernel refused, from `backlogStart` on.
+  private var backlog: ByteBuffer?
+  private var backlogStart = 0
+
+  /// When something must have happened, on the monotonic clock; what it is depends on the stage.
+  var deadline: Int64 = 0
+  var stage: Stage
+  var interest: Poller.Interest
+
+  /// The core takes no lines at the moment.
+  var isHeld = false
+  /// The other side has sent its last byte, and it has been read.
+  var inputHasEnded = false
+  /// The core has been told that.
+  var endIsTold = false
+  /// The other side is gone. What it had sent is still carried out; what is due to it is thrown away.
+  var isDeaf = false
+  /// It went without an orderly end: half a line at the end of its input means nothing.
+  var wasReset = false
+  /// Dropped as a slow consumer: at the deadline it is reset.
+  var isSlow = false
+  /// Since the deadline was set, the other side has taken something.
+  var hasProgressed = false
+  /// The kernel has no memory; not to be asked again before the pause is over.
+  var isResting = false
+  /// In the loop's list of those whose output has been written.
+  var isListedAsDrained = false
+  /// The first byte of the backlog is not the first of its line.
+  private var backlogStartsInLine = false
+
+  init(
+    _ descriptor: consuming Descriptor, _ peer: Peer, slot: Poller.Slot, session: SessionID?,
+    lineBytesMax: Int
+  ) {
+    self.descriptor = descriptor
+    self.peer = peer
+    self.slot = slot
+    self.session = session
+    reader = LineReader(lineBytesMax: lineBytesMax, refusesHTTP: peer != .unix)
+    stage = session == nil ? .closing : .open
+    interest = .reading
+  }
+
+  // MARK: Output
+
+  var backlogBytes: Int { (backlog?.count ?? 0) - backlogStart }
+
+  /// Appends what the kernel did not take of `pieces`: everything behind the first `written` bytes.
+  func keep(_ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, behind written: Int) {
+    let kept = backlog ?? ByteBuffer()
+    if backlog == nil {
+      backlog = kept
+      backlogStart = 0
+      backlogStartsInLine = false
+    }
+    var skipped = written
+    for piece in pieces where piece.count > 0 {
+      if skipped >= piece.count {
+        skipped -= piece.count
+        // The last byte written tells whether the backlog starts with a new line.
+        if skipped == 0 { backlogStartsInLine = piece[piece.count - 1] != Connection.newline }
+      } else {
+        if skipped > 0 { backlogStartsInLine = piece[skipped - 1] != Connection.newline }
+        kept.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+        skipped = 0
+      }
+    }
+  }
+
+  /// Sends as much of the backlog as the kernel takes.
+  func sendBacklog() -> Transmission {
+    guard let backlog else { return Transmission() }
+    let rest = backlog.bytes(backlogStart..<backlog.count)
+    let sent = Transmission.send(rest, to: descriptor.number)
+    if sent.bytes == rest.count {
+      dropBacklog()
+    } else if sent.bytes > 0 {
+      backlogStartsInLine = rest[sent.bytes - 1] != Connection.newline
+      backlogStart += sent.bytes
+      // Moving what is left costs less than what has gone since the last time.
+      if backlogStart > backlog.count / 2 {
+        backlog.removeFirst(backlogStart)
+        backlogStart = 0
+      }
+    }
+    return sent
+  }
+
+  func dropBacklog() {
+    backlog = nil
+    backlogStart = 0
+    backlogStartsInLine = false
+  }
+
+  /// Drops the backlog but for the rest of a line that has been begun, and appends `line`, which
+  /// ends with a newline.
+  func replaceBacklog(with line: String) {
+    let kept = ByteBuffer()
+    if let backlog, backlogStartsInLine {
+      let rest = backlog.bytes(backlogStart..<backlog.count)
+      let end = rest.firstIndex(of: Connection.newline) ?? rest.count - 1
+      kept.append(UnsafeRawBufferPointer(rebasing: rest[...end]))
+    }
+    kept.append(line)
+    backlog = kept
+    backlogStart = 0
+  }
+
+  private static let newline = UInt8(ascii: "\n")
+
+  // MARK: The end
+
+  /// Whether a shutdown of our side has been possible.
+  func shutDownOutput() -> Bool { shutdown(descriptor.number, Int32(SHUT_WR)) == 0 }
+
+  /// The close that follows sends a reset: what is still in the kernel goes nowhere.
+  func resetOnClose() {
+    var option = linger(l_onoff: 1, l_linger: 0)
+    let length = socklen_t(MemoryLayout<linger>.size)
+    _ = setsockopt(descriptor.number, SOL_SOCKET, SO_LINGER, &option, length)
+  }
+
+  /// The failure that the socket has met and nobody has asked for yet; 0 for none.
+  func takeFailure() -> Int32 {
+    var failure: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    let result = getsockopt(descriptor.number, SOL_SOCKET, SO_ERROR, &failure, &length)
+    return result == 0 ? failure : errno
+  }
+}

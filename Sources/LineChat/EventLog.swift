@@ -1,0 +1,109 @@
+// What the server's log says, in plain words, a line each. Everything that came from a peer is
+// escaped, so that nobody can write a second line, or a terminal's commands, into somebody's log.
+
+import LineChatCore
+import LineProtocol
+import Logging
+
+/// The words for what happened, on their way to a logger.
+final class EventLog {
+  private let logger: Logger
+  private var refusals = Refusals()
+
+  init(_ logger: Logger) { self.logger = logger }
+
+  /// Message texts are shown at trace level only.
+  var isTracing: Bool { logger.logLevel <= .trace }
+
+  func warn(_ text: @autoclosure () -> String) { logger.warning("\(text())") }
+
+  func inform(_ text: @autoclosure () -> String) { logger.info("\(text())") }
+
+  /// `peer` tells where a session's connection comes from, as long as it is known.
+  func record(_ event: Event, now: Int64, _ peer: (SessionID) -> Peer?) {
+    func place(_ session: SessionID) -> String { peer(session)?.description ?? "a connection" }
+    switch event {
+    case .opened(let session, let name):
+      logger.info("\(place(session)) connected as \(name)")
+    case .closed(let session, let name, let reason):
+      logger.info("\(name) (\(place(session))) disconnected: \(escaped(reason))")
+    case .joined(let member, let group, let count):
+      logger.info("\(member) joined \(group) (\(members(count)))")
+    case .moved(let member, let place):
+      logger.info("\(member.name) moved from \(place) to \(member.place)")
+    case .left(let member, let group, let count, let reason):
+      let why = reason.isEmpty ? "" : ": \(escaped(reason))"
+      logger.info("\(member) left \(group) (\(members(count)))\(why)")
+    case .renamed(let member, let name):
+      logger.info("\(member) is now \(name)")
+    case .tookUp(let session, let member):
+      logger.info("\(place(session)) took up \(member) again")
+    case .refused(let session, let name, let refusal):
+      guard refusals.mayBeSaid(now, logger) else { return }
+      let verb = refusal.verb.map { " \($0)" } ?? ""
+      logger.info(
+        "refused \(name) (\(place(session))): \(refusal.code)\(verb): \(escaped(refusal.text))")
+    case .said(let member, let destination, let text, let handed):
+      logger.trace(
+        "\(member) to \(escaped(destination)) (handed to \(handed)): \(escaped(text))")
+    }
+  }
+
+  private func members(_ count: Int) -> String { count == 1 ? "1 member" : "\(count) members" }
+
+  /// One peer can have thousands of lines refused in a second. So many are shown; of the others,
+  /// their number.
+  private struct Refusals {
+    private static let perSecond = 20
+    private var second: Int64 = 0
+    private var said = 0
+    private var unsaid = 0
+
+    mutating func mayBeSaid(_ now: Int64, _ logger: Logger) -> Bool {
+      if now / 1_000_000 != second {
+        if unsaid > 0 { logger.info("\(unsaid) more refusals are not shown") }
+        second = now / 1_000_000
+        said = 0
+        unsaid = 0
+      }
+      guard said < Refusals.perSecond else {
+        unsaid += 1
+        return false
+      }
+      said += 1
+      return true
+    }
+  }
+}
+
+/// `text` with everything that is not to be shown written as `\n`, `\t` or `\u{1b}`: controls,
+/// separators of lines, and what turns the direction of writing. A backslash is doubled, so that
+/// the original can be told.
+package func escaped(_ text: String) -> String {
+  if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != 0x5C }) { return text }
+  var result = ""
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\\": result += "\\\\"
+    case "\n": result += "\\n"
+    case "\r": result += "\\r"
+    case "\t": result += "\\t"
+    default:
+      if isUnsafeToShow(scalar) {
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+  }
+  return result
+}
+
+/// Whether a terminal, or the reader of a log, could be misled by it.
+package func isUnsafeToShow(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+    true
+  default: false
+  }
+}

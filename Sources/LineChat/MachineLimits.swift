@@ -1,0 +1,75 @@
+// Every number that bounds what the machine does, with its reason. What a line may be is
+// WireLimits; what the cores do is Limits.
+
+enum MachineLimits {
+  /// Read from one connection in one round: a whole line of the longest kind, so that nobody needs
+  /// a second round for it, and few enough bytes to be fair.
+  static let readBytes = 65_536
+
+  /// Read from all connections in one round. The lines said in a round are sent at its end, so this
+  /// bounds how long the first of them waits, and what a round's buffers take.
+  static let readBytesPerRound = 1 << 20
+
+  /// Encoded for sending in one round before it is ended early: short requests can have long
+  /// answers.
+  static let roundBytes = 4 << 20
+
+  /// A connection that leaves so much of its output lying is not read from: it would only ask for
+  /// more. One large socket buffer.
+  static let pausingBacklogBytes = 65_536
+
+  /// Memory that pieces are gathered in where a connection's output is scattered.
+  static let gatheringBytes = 65_536
+
+  /// Pieces that are handed to the kernel as they are; from more of them on, copying them together
+  /// costs less than the kernel's walk through the list.
+  static let piecesPerCall = 16
+
+  /// Connections accepted from one listener in one round, so that a storm of them does not keep the
+  /// others waiting.
+  static let acceptsPerRound = 64
+
+  /// Connections waiting for `accept` in the kernel: its own default bound (net.core.somaxconn).
+  static let listenBacklog: Int32 = 4_096
+
+  /// While there is no descriptor for a new connection, the listeners rest so long between tries:
+  /// short for a person, and next to nothing in CPU time.
+  static let acceptPauseMicroseconds: Int64 = 100_000
+
+  /// What keeps happening is said in the log once in this time.
+  static let repeatedLogMicroseconds: Int64 = 10_000_000
+
+  /// Where the kernel has no memory for a send, it is tried again after this time: asking whether
+  /// the socket is writable would say yes at once.
+  static let memoryPauseMicroseconds: Int64 = 10_000
+
+  /// Reading on after the last byte was sent, so that unread input does not reset the connection
+  /// and take the last lines with it.
+  static let lingerMicroseconds: Int64 = 1_000_000
+
+  /// A slow consumer gets so long to take the line that says why it is dropped.
+  static let slowConsumerMicroseconds: Int64 = 2_000_000
+
+  /// A connection that is to be closed must take something of what is due to it within this time.
+  static let closingStallMicroseconds: Int64 = 10_000_000
+
+  /// A server that stops gives its connections so long; with what comes after, it stays under the
+  /// five seconds that are promised.
+  static let stoppingMicroseconds: Int64 = 4_500_000
+
+  /// Keepalive: after so many seconds of silence the kernel asks, …
+  static let keepaliveIdleSeconds: Int32 = 30
+  /// … again in this interval, …
+  static let keepaliveIntervalSeconds: Int32 = 10
+  /// … so many times: a host that vanished is noticed after a minute.
+  static let keepaliveProbes: Int32 = 3
+
+  /// Connections over the limit that are told so in full at once; any more are closed at once.
+  static let refusals = 64
+
+  /// Descriptors that are not connections: listeners, standard streams, pipes, files.
+  static let reservedDescriptors = 64
+
+  /// The loop looks up once in this time even where nothing is due.
+  static let waitMicroseconds: Int64 = 3_600_000_000
+}

@@ -1,0 +1,251 @@
+// The server as a library: a core and a loop put together, behind the few calls that a program
+// needs. `linechatd` is one such program.
+
+import Glibc
+import LineChatCore
+import LineProtocol
+import Logging
+import Synchronization
+
+/// A chat server: listens, and passes on what its members say.
+///
+/// ```swift
+/// var configuration = Server.Configuration()
+/// configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+/// let server = try Server.launch(configuration, logger: Logger(label: "chat"))
+/// print("others join with: nc \(server.addresses[0])")
+/// …
+/// server.stop()
+/// server.waitUntilStopped()
+/// ```
+///
+/// The whole server runs on one thread: the one that calls `run`, or its own after `launch`. The
+/// logger is used on that thread, so a handler that blocks makes the server wait. All calls may come
+/// from any thread. A server runs once; to run again, make another one.
+///
+/// `start` raises the process's soft limit of open descriptors to what `connectionsMax` needs.
+/// Signals are left alone: what is written to a closed connection raises none.
+public final class Server: Sendable {
+  /// What a server is to do.
+  public struct Configuration: Sendable {
+    /// Where to listen; at least one address.
+    public var listen: [ListenAddress] = [ListenAddress(IPAddress(v4: 0x7F00_0001), port: 5463)]
+
+    /// Connections at once; whoever comes after them is told so and let go. A lower limit of
+    /// descriptors lowers it.
+    public var connectionsMax = 10_000
+
+    /// A request's longest line in bytes, with its end: 512 to 65,536.
+    public var lineBytesMax = 65_536
+
+    /// Bytes that may wait for one slow reader before it is dropped.
+    public var pendingBytesMax = 8 << 20
+
+    /// Bytes that may wait for all slow readers together before the one with the most is dropped.
+    public var pendingBytesTotalMax = 256 << 20
+
+    public init() {}
+  }
+
+  private let configuration: Configuration
+  private let logger: Logger
+  private let shouldStop = StopFlag()
+  private let hasStopped = Latch()
+  private let state = Mutex(State())
+
+  private struct State {
+    var phase = Phase.new
+    var addresses: [ListenAddress] = []
+    var wake: WakePipe?
+  }
+
+  private enum Phase {
+    case new
+    case bound(Handover)
+    case running
+    case stopped
+  }
+
+  /// Nothing is opened yet.
+  public init(_ configuration: Configuration = Configuration(), logger: Logger) {
+    self.configuration = configuration
+    self.logger = logger
+  }
+
+  /// Starts a server on a thread of its own. Returns when it listens.
+  /// - Throws: what `start` throws.
+  public static func launch(
+    _ configuration: Configuration = Configuration(), logger: Logger
+  ) throws(ServerError) -> Server {
+    let server = Server(configuration, logger: logger)
+    try server.start()
+    try server.runOnOwnThread()
+    return server
+  }
+
+  /// The addresses listened on, port 0 replaced by the real one and names by addresses. Empty
+  /// before `start`.
+  public var addresses: [ListenAddress] { state.withLock { $0.addresses } }
+
+  /// Binds every address. Connections that come from now on wait until the server runs.
+  /// - Throws: an error that says which address failed and what to do. Nothing is left open then.
+  public func start() throws(ServerError) {
+    try state.withLock { (state) throws(ServerError) in
+      guard case .new = state.phase else {
+        throw ServerError(.wrongOrder, "this server has been started before")
+      }
+      let handover = try prepare()
+      state.addresses = handover.loop.listeners.map(\.address)
+      state.wake = handover.wake
+      state.phase = .bound(handover)
+    }
+  }
+
+  /// Serves on the calling thread until `stop`. Returns when every connection has been given what
+  /// was due to it, at most five seconds after that.
+  /// - Throws: an error if the server was not started, runs already or has run; or if the system
+  ///   can no longer wait for connections.
+  public func run() throws(ServerError) {
+    let handover = try state.withLock { (state) throws(ServerError) -> Handover in
+      guard case .bound(let handover) = state.phase else {
+        throw ServerError(.wrongOrder, "start the server before it runs, and run it once")
+      }
+      state.phase = .running
+      return handover
+    }
+    defer {
+      state.withLock { $0.phase = .stopped }
+      hasStopped.open()
+    }
+    do throws(SystemError) {
+      try handover.takeLoop().run()
+    } catch {
+      throw ServerError(.system, "the server cannot go on: \(error)", cause: error)
+    }
+    logger.info("stopped")
+  }
+
+  /// Ends the server: no new connections, everybody is told, what is due is written, within five
+  /// seconds. Returns at once; may be called again. A server that does not run yet ends as soon as
+  /// it does.
+  public func stop() {
+    shouldStop.set()
+    state.withLock { $0.wake }?.wake()
+  }
+
+  /// Waits until a running server has ended.
+  public func waitUntilStopped() { hasStopped.wait() }
+}
+
+// Starting.
+extension Server {
+  /// Binds, and puts core and loop together.
+  private func prepare() throws(ServerError) -> Handover {
+    guard !configuration.listen.isEmpty else {
+      throw ServerError(.noSuchAddress, "name at least one address to listen on")
+    }
+    let log = EventLog(logger)
+    let connectionsMax = raiseDescriptorLimit(log)
+    let wake: WakePipe
+    do throws(SystemError) { wake = try WakePipe.make() } catch {
+      throw ServerError(.system, "cannot make a pipe: \(error)", cause: error)
+    }
+    var listeners: [Listener] = []
+    for address in configuration.listen { listeners += try Listener.bind(address) }
+    for listener in listeners { log.inform("listening on \(listener.address)") }
+    let loop = ServerLoop(
+      configuration, core: coreConfiguration(listeners, isTracing: log.isTracing),
+      listeners: listeners, connectionsMax: connectionsMax, log: log, wake: wake,
+      shouldStop: shouldStop)
+    // A stop that came before is found when the loop looks.
+    wake.wake()
+    return Handover(loop, wake)
+  }
+
+  /// Returns how many connections the limit allows.
+  private func raiseDescriptorLimit(_ log: EventLog) -> Int {
+    let others = MachineLimits.refusals + MachineLimits.reservedDescriptors
+    let wanted = max(1, configuration.connectionsMax)
+    let needed = wanted.addingReportingOverflow(others)
+    let limit = DescriptorLimit.raise(to: needed.overflow ? .max : needed.partialValue)
+    guard limit - others < wanted else { return wanted }
+    // With a tiny limit the spare descriptor must do.
+    let allowed = max(limit - others, limit / 2)
+    log.warn(
+      "the system allows \(limit) open descriptors, so \(allowed) connections at once instead of "
+        + "\(wanted); raise the hard limit (ulimit -Hn, LimitNOFILE=)")
+    return allowed
+  }
+
+  private func coreConfiguration(
+    _ listeners: [Listener], isTracing: Bool
+  ) -> Directory.Configuration {
+    var core = Directory.Configuration()
+    core.version = lineChatVersion
+    core.serverID = UInt64.random(in: .min ... .max)
+    core.seed = UInt64.random(in: .min ... .max)
+    core.versionStart = UInt64(max(1, SystemClock.now().wallMicroseconds / 1_000_000))
+    core.lineBytesMax = configuration.lineBytesMax
+    core.isTracing = isTracing
+    let own = Interfaces.addresses()
+    var listened: [IPAddress] = []
+    var endpoints: Set<Endpoint> = []
+    for listener in listeners {
+      guard case .tcp(let address, let port) = listener.address.kind else { continue }
+      listened.append(address)
+      // A listener on all addresses is at each of them.
+      let reached = address.isUnspecified ? own.filter { $0.isIPv4 == address.isIPv4 } : [address]
+      for address in reached {
+        if let endpoint = Endpoint(address: address, port: port) { endpoints.insert(endpoint) }
+      }
+    }
+    core.localAddresses = Set(own).union(listened.filter { !$0.isUnspecified })
+    core.listenEndpoints = endpoints
+    core.loopbackSubstitute = Interfaces.outwardAddress(listened, among: own)
+    return core
+  }
+
+  private func runOnOwnThread() throws(ServerError) {
+    let context = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let failure = pthread_create(&thread, nil, runServer, context.toOpaque())
+    guard failure == 0 else {
+      context.release()
+      throw ServerError(
+        .system, "cannot start a thread", cause: SystemError("pthread_create", failure))
+    }
+    pthread_detach(thread)
+  }
+
+  fileprivate func runAndReport() {
+    do throws(ServerError) { try run() } catch { logger.critical("\(error)") }
+  }
+}
+
+private func runServer(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  guard let context else { return nil }
+  Unmanaged<Server>.fromOpaque(context).takeRetainedValue().runAndReport()
+  return nil
+}
+
+/// The loop on its way from the thread that binds to the one that runs it. Only one thread has it
+/// at a time: it is made and taken under the server's lock, and taken once.
+private final class Handover: @unchecked Sendable {
+  let wake: WakePipe
+  private var content: ServerLoop?
+
+  init(_ loop: ServerLoop, _ wake: WakePipe) {
+    content = loop
+    self.wake = wake
+  }
+
+  var loop: ServerLoop {
+    guard let content else { preconditionFailure("the loop has been taken") }
+    return content
+  }
+
+  func takeLoop() -> ServerLoop {
+    defer { content = nil }
+    return loop
+  }
+}

@@ -1,0 +1,138 @@
+// New connections, and what to do where there is no room for one.
+
+import Glibc
+import LineChatCore
+import LineProtocol
+
+extension ServerLoop {
+  func accept(from listener: Listener) {
+    guard acceptsAgainAt == nil else { return }
+    for _ in 0..<MachineLimits.acceptsPerRound {
+      switch listener.accept() {
+      case .connection(let number, let peer): admit(Descriptor(owning: number), peer)
+      case .nothing: return
+      case .lost: continue
+      case .exhausted(let cause): return turnAway(at: listener, cause)
+      }
+    }
+  }
+
+  private func admit(_ descriptor: consuming Descriptor, _ peer: Peer) {
+    if connectionCount >= connectionsMax + MachineLimits.refusals {
+      noteRefusal(peer)
+      // No room even for a polite end; this reaches whoever has not sent anything yet.
+      _ = tooMany.withBytes { Transmission.send($0, to: descriptor.number) }
+    } else if sessionCount >= connectionsMax {
+      noteRefusal(peer)
+      let connection = add(descriptor, peer, session: nil)
+      tooMany.withBytes { bytes in
+        withUnsafePointer(to: bytes) {
+          connection.keep(UnsafeBufferPointer(start: $0, count: 1), behind: 0)
+        }
+      }
+      pendingBytes += connection.backlogBytes
+      flush(connection)
+    } else {
+      open(descriptor, peer)
+    }
+  }
+
+  private func open(_ descriptor: consuming Descriptor, _ peer: Peer) {
+    let origin: Origin =
+      switch peer {
+      case .tcp(let address, _): .tcp(address)
+      case .unix: .unix
+      }
+    let session = directory.opened(origin, now: now)
+    let connection = add(descriptor, peer, session: session)
+    while sessions.count <= Int(session.index) { sessions.append(nil) }
+    sessions[Int(session.index)] = Unmanaged.passUnretained(connection)
+    sessionCount += 1
+  }
+
+  private func add(
+    _ descriptor: consuming Descriptor, _ peer: Peer, session: SessionID?
+  ) -> Connection {
+    let slot = poller.add(descriptor.number, .reading)
+    let connection = Connection(
+      descriptor, peer, slot: slot, session: session, lineBytesMax: configuration.lineBytesMax)
+    while connections.count <= Int(slot) { connections.append(nil) }
+    connections[Int(slot)] = connection
+    connectionCount += 1
+    return connection
+  }
+
+  private var tooMany: String {
+    Refusal(
+      .tooManyConnections, nil,
+      "this server takes \(connectionsMax) connections at once; try again later"
+    ).description + "\n"
+  }
+
+  private func noteRefusal(_ peer: Peer) {
+    refusedConnections += 1
+    if let times = refused.note(now: now.monotonicMicroseconds) {
+      log.warn(
+        "refused \(peer): too-many-connections, there are \(sessionCount)"
+          + RepeatedEvent.more(times))
+    }
+  }
+
+  /// There is no descriptor for the one who waits. With the spare one they are taken and let go, so
+  /// that they know; then the listeners rest, for nothing else would end their being ready.
+  private func turnAway(at listener: Listener, _ cause: SystemError) {
+    if spare != nil {
+      for _ in 0..<MachineLimits.acceptsPerRound {
+        spare = nil
+        guard case .connection(let number, _) = listener.accept() else { break }
+        refusedConnections += 1
+        let descriptor = Descriptor(owning: number)
+        _ = tooMany.withBytes { Transmission.send($0, to: descriptor.number) }
+      }
+    }
+    // Another thread may have been faster; then there is none until the next time.
+    spare = Descriptor.placeholder()
+    if let times = turnedAway.note(now: now.monotonicMicroseconds) {
+      log.warn(
+        "turned away a new connection (\(cause)); raise the limit of descriptors or lower that of "
+          + "connections" + RepeatedEvent.more(times))
+    }
+    acceptsAgainAt = now.monotonicMicroseconds + MachineLimits.acceptPauseMicroseconds
+    for slot in listenerSlots { poller.ignore(slot) }
+  }
+
+  func acceptAgain() {
+    acceptsAgainAt = nil
+    if spare == nil { spare = Descriptor.placeholder() }
+    for slot in listenerSlots { poller.heed(slot) }
+  }
+}
+
+/// Something that may happen thousands of times a second, and is said once in a while.
+struct RepeatedEvent {
+  private var saidAt: Int64?
+  private var unsaid = 0
+
+  /// Returns how often it happened without being said, where it is time to say it.
+  mutating func note(now: Int64) -> Int? {
+    if let saidAt, now - saidAt < MachineLimits.repeatedLogMicroseconds {
+      unsaid += 1
+      return nil
+    }
+    defer { unsaid = 0 }
+    saidAt = now
+    return unsaid
+  }
+
+  static func more(_ times: Int) -> String {
+    times > 0 ? " (and \(times) more since last said)" : ""
+  }
+}
+
+extension String {
+  /// Lends the text as raw bytes.
+  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    var text = self
+    return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+  }
+}

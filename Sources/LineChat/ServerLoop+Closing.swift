@@ -1,0 +1,103 @@
+// How connections end. From our side: what is due is written, our side is shut, the other side is
+// read to its end for at most a second, then the descriptor is closed; a plain close with unread
+// input would reset the connection and take the last lines with it. A connection whose other side
+// is gone already is closed at once. Nothing here trusts that a call on such a socket succeeds.
+
+import Glibc
+import LineChatCore
+
+extension ServerLoop {
+  /// The core has ended the session. What this round still has for it is written first.
+  func end(_ session: SessionID) {
+    guard let connection = connection(of: session), connection.stage == .open else { return }
+    connection.stage = .closing
+    connection.isHeld = false
+    connection.leftover = nil
+    ending.append(connection)
+  }
+
+  /// After the round's writes: the session is over.
+  func close(_ connection: Connection) {
+    guard connection.stage == .closing else { return }
+    forget(connection)
+    // A slow consumer has its own deadline already.
+    guard !connection.isSlow else { return }
+    if connection.backlogBytes == 0 {
+      shutDown(connection)
+    } else {
+      connection.hasProgressed = false
+      connection.deadline = stalling.add(connection.slot, now: now.monotonicMicroseconds)
+      refresh(connection)
+    }
+  }
+
+  /// Everything due has been written.
+  func shutDown(_ connection: Connection) {
+    // Where the other side has ended, nothing unread is left that could reset the connection.
+    guard !connection.inputHasEnded, !connection.isDeaf, connection.shutDownOutput() else {
+      return release(connection)
+    }
+    connection.stage = .lingering
+    connection.deadline = lingering.add(connection.slot, now: now.monotonicMicroseconds)
+    poller.heed(connection.slot)
+    refresh(connection)
+  }
+
+  /// Takes the connection out of the loop; it is closed at the end of the round.
+  func release(_ connection: Connection) {
+    guard connection.stage != .gone else { return }
+    connection.stage = .gone
+    pendingBytes -= connection.backlogBytes
+    connection.dropBacklog()
+    poller.remove(connection.slot)
+    connections[Int(connection.slot)] = nil
+    connectionCount -= 1
+    leaving.append(connection)
+  }
+
+  /// The index of its session may be another's from now on.
+  private func forget(_ connection: Connection) {
+    guard let session = connection.session, self.connection(of: session) === connection else {
+      return
+    }
+    sessions[Int(session.index)] = nil
+    sessionCount -= 1
+  }
+
+  /// Lets go of the connections that left, and with them of their descriptors.
+  func leave() {
+    for connection in leaving { forget(connection) }
+    leaving.removeAll(keepingCapacity: true)
+  }
+
+  func expireConnections(_ time: Int64) {
+    while let entry = lingering.takeDue(now: time) {
+      if let connection = whose(entry) { release(connection) }
+    }
+    while let entry = slow.takeDue(now: time) {
+      if let connection = whose(entry) { reset(connection) }
+    }
+    while let entry = stalling.takeDue(now: time) {
+      guard let connection = whose(entry) else { continue }
+      if connection.hasProgressed {
+        connection.hasProgressed = false
+        connection.deadline = stalling.add(connection.slot, now: time)
+      } else {
+        reset(connection)
+      }
+    }
+  }
+
+  /// The connection that the deadline is for, if it still has it. Another's in the same slot with
+  /// the same deadline to the microsecond would be due just as well.
+  private func whose(_ entry: Deadlines.Entry) -> Connection? {
+    guard let connection = connection(at: entry.slot), connection.deadline == entry.microseconds
+    else { return nil }
+    return connection
+  }
+
+  private func reset(_ connection: Connection) {
+    connection.resetOnClose()
+    release(connection)
+  }
+}

@@ -1,0 +1,246 @@
+// The server's loop: joins the core, which knows what lines mean, and the sockets.
+//
+// Theory of operation. Time passes in rounds. A round waits until something is ready, reads every
+// ready connection once, hands the lines to the core, and at its end carries out what the core asks
+// for and writes to each connection what the round has for it, with one call.
+//
+//     wait -> drained, accept, read -> timers -> settle: effects, writes, closes -> wait …
+//
+// The rules it keeps:
+//   - Everything here happens on the one thread that runs the loop. Only `WakePipe` and the flag
+//     that stops the server are touched by others.
+//   - The core is told only what it must know, and never from within its own calls: what a failed
+//     write means for it is collected and told when the writing is over.
+//   - A round is bounded: bytes read from each and from all, bytes encoded, connections accepted,
+//     pieces of listings. What is left is still there in the next round, which begins with it.
+//   - A connection outlives its session: the session ends when the core says so, the connection
+//     when what is due has been written and the other side has had its chance to read it.
+
+import Glibc
+import LineChatCore
+import LineProtocol
+import Logging
+import Synchronization
+
+final class ServerLoop {
+  let configuration: Server.Configuration
+  let log: EventLog
+  private let wake: WakePipe
+  private let shouldStop: StopFlag
+
+  var directory: Directory
+  let poller = Poller()
+  var now = SystemClock.now()
+
+  /// Connections by their slot in the poller.
+  var connections: [Connection?] = []
+  var connectionCount = 0
+  var sessionCount = 0
+  /// Connections by the index of their session, for the writes: nothing is counted up and down on
+  /// the way. They are kept alive by `connections`, and in their last round by `leaving`.
+  var sessions: [Unmanaged<Connection>?] = []
+
+  let readBuffer = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: MachineLimits.readBytes, alignment: 64)
+  let gatherer = Gatherer()
+
+  // What a round collects for its end, or for the next one.
+  /// Sessions whose connection is gone, for the core to be told.
+  var lost: [(session: SessionID, reason: String)] = []
+  /// Connections whose session has ended, by the core's wish or as slow consumers.
+  var ending: [Connection] = []
+  /// Connections that leave the loop in this round.
+  var leaving: [Connection] = []
+  /// Slots of connections that had to be written empty for the core to go on, and are.
+  var drained: [Poller.Slot] = []
+  /// Slots of connections for which the kernel had no memory.
+  var resting: [Poller.Slot] = []
+  var restingUntil: Int64?
+
+  var lingering = Deadlines(delayMicroseconds: MachineLimits.lingerMicroseconds)
+  var slow = Deadlines(delayMicroseconds: MachineLimits.slowConsumerMicroseconds)
+  var stalling = Deadlines(delayMicroseconds: MachineLimits.closingStallMicroseconds)
+
+  // Accepting.
+  var listeners: [Listener]
+  private let wakeSlot: Poller.Slot
+  private let firstListenerSlot: Poller.Slot
+  let connectionsMax: Int
+  var spare = Descriptor.placeholder()
+  var acceptsAgainAt: Int64?
+  var turnedAway = RepeatedEvent()
+  var refused = RepeatedEvent()
+
+  private var stopsAt: Int64?
+
+  // What STATS tells.
+  var pendingBytes = 0
+  var bytesReceived = 0
+  var bytesSent = 0
+  var slowConsumers = 0
+  var refusedConnections = 0
+
+  init(
+    _ configuration: Server.Configuration, core: Directory.Configuration, listeners: [Listener],
+    connectionsMax: Int, log: EventLog, wake: WakePipe, shouldStop: StopFlag
+  ) {
+    self.configuration = configuration
+    self.listeners = listeners
+    self.connectionsMax = connectionsMax
+    self.log = log
+    self.wake = wake
+    self.shouldStop = shouldStop
+    directory = Directory(core)
+    wakeSlot = poller.add(wake.number, .reading)
+    firstListenerSlot = wakeSlot + 1
+    for listener in listeners { _ = poller.add(listener.number, .reading) }
+  }
+
+  deinit { readBuffer.deallocate() }
+
+  /// Runs until the server has been stopped.
+  func run() throws(SystemError) {
+    while !isDone {
+      try poller.wait(waitMicroseconds)
+      now = SystemClock.now()
+      goOnWithDrained()
+      serveReady()
+      expire()
+      if let due = directory.nextDeadlineMicroseconds, due <= now.monotonicMicroseconds {
+        directory.tick(now: now)
+      }
+      settle()
+    }
+  }
+
+  // MARK: Waiting
+
+  private var waitMicroseconds: Int64 {
+    if !drained.isEmpty { return 0 }
+    var until = Int64.max
+    func consider(_ deadline: Int64?) { until = min(until, deadline ?? .max) }
+    consider(directory.nextDeadlineMicroseconds)
+    consider(lingering.next)
+    consider(slow.next)
+    consider(stalling.next)
+    consider(restingUntil)
+    consider(acceptsAgainAt)
+    consider(stopsAt)
+    guard until < .max else { return MachineLimits.waitMicroseconds }
+    let ahead = until - SystemClock.now().monotonicMicroseconds
+    return min(max(0, ahead), MachineLimits.waitMicroseconds)
+  }
+
+  private func expire() {
+    let time = now.monotonicMicroseconds
+    expireConnections(time)
+    if let due = restingUntil, due <= time { goOnWithResting() }
+    if let due = acceptsAgainAt, due <= time { acceptAgain() }
+  }
+
+  // MARK: Serving
+
+  private func serveReady() {
+    var budget = MachineLimits.readBytesPerRound
+    for entry in poller.ready {
+      if entry.slot == wakeSlot {
+        wake.drain()
+        if shouldStop.isSet { beginStopping() }
+      } else if entry.slot - firstListenerSlot < listeners.count, entry.slot > wakeSlot {
+        accept(from: listeners[Int(entry.slot - firstListenerSlot)])
+      } else if let connection = connection(at: entry.slot) {
+        guard budget > 0 else { return poller.begin(with: entry.slot) }
+        budget -= serve(connection, entry)
+        if directory.fanOut.roundBytes > MachineLimits.roundBytes { settle() }
+      }
+    }
+  }
+
+  func connection(at slot: Poller.Slot) -> Connection? {
+    Int(slot) < connections.count ? connections[Int(slot)] : nil
+  }
+
+  func connection(of session: SessionID) -> Connection? {
+    guard Int(session.index) < sessions.count,
+      let connection = sessions[Int(session.index)]?.takeUnretainedValue(),
+      connection.session == session
+    else { return nil }
+    return connection
+  }
+
+  // MARK: The end of a round
+
+  /// Carries out what the core asked for and writes what it said, until nothing is left of either.
+  /// It ends: only connections that break here bring it to another turn, and each breaks once.
+  func settle() {
+    repeat {
+      while !lost.isEmpty || directory.hasEffects {
+        tellLost()
+        carryOutEffects()
+      }
+      directory.machine = counters
+      // Whoever is dropped while writing is still the core's, until it has been told above.
+      let ended = ending
+      ending.removeAll(keepingCapacity: true)
+      write()
+      for connection in ended { close(connection) }
+      sortOutDrained()
+      leave()
+    } while !lost.isEmpty || directory.hasEffects
+  }
+
+  private func tellLost() {
+    for (session, reason) in lost { directory.closed(session, reason: reason, now: now) }
+    lost.removeAll(keepingCapacity: true)
+  }
+
+  /// The core's wishes, in order. What they lead to in the core comes after all of them.
+  private func carryOutEffects() {
+    var effects: [Effect] = []
+    directory.takeEffects { effects.append($0) }
+    for effect in effects {
+      switch effect {
+      case .close(let session): end(session)
+      case .overrun(let session):
+        if let connection = connection(of: session) { dropAsSlow(connection) }
+      case .resume(let session): resume(session)
+      // There is no disk yet, so nothing can fail.
+      case .persist(_, let ticket): directory.persisted(ticket, now: now)
+      case .event(let event):
+        log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
+      }
+    }
+  }
+
+  private var counters: MachineCounters {
+    var counters = MachineCounters()
+    counters.connections = sessionCount
+    counters.pendingBytes = pendingBytes
+    counters.bytesReceived = bytesReceived
+    counters.bytesSent = bytesSent
+    counters.slowConsumers = slowConsumers
+    counters.refusedConnections = refusedConnections
+    return counters
+  }
+
+  // MARK: Stopping
+
+  private var isDone: Bool {
+    guard let stopsAt else { return false }
+    return connectionCount == 0 || stopsAt <= now.monotonicMicroseconds
+  }
+
+  private func beginStopping() {
+    guard stopsAt == nil else { return }
+    stopsAt = now.monotonicMicroseconds + MachineLimits.stoppingMicroseconds
+    for index in listeners.indices { poller.remove(firstListenerSlot + Int32(index)) }
+    listeners.removeAll()
+    acceptsAgainAt = nil
+    directory.shutDown(now: now)
+  }
+
+  /// The listeners' entries in the poller.
+  var listenerSlots: Range<Poller.Slot> {
+    firstListenerSlot..<firstListenerSlot + Int32(listeners.count)
+  }
+}
