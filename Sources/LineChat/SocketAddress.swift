@@ -18,14 +18,14 @@ package enum Peer: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-enum SocketAddress {
+package enum SocketAddress {
   /// A path for a Unix socket may be this long; its terminating zero comes after it.
   static let pathBytesMax = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
 
-  static func family(of address: IPAddress) -> Int32 { address.isIPv4 ? AF_INET : AF_INET6 }
+  package static func family(of address: IPAddress) -> Int32 { address.isIPv4 ? AF_INET : AF_INET6 }
 
   /// Lends the kernel's form of an address and a port.
-  static func with<Result>(
+  package static func with<Result>(
     _ address: IPAddress, port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
   ) -> Result {
     if address.isIPv4 {
@@ -46,7 +46,7 @@ enum SocketAddress {
   }
 
   /// Lends the kernel's form of a path, which must have at most `pathBytesMax` bytes.
-  static func with<Result>(
+  package static func with<Result>(
     path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
   ) -> Result {
     precondition(path.utf8.count <= pathBytesMax, "ListenAddress has checked the length")
