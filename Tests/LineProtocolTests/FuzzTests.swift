@@ -26,7 +26,7 @@ struct FuzzTests {
     var random = SeededGenerator(seed: seed)
     let stream = StreamGenerator.stream(&random)
     let isPlain = random.oneIn(2)
-    let limit = random.oneIn(3) ? WireLimits.lineBytes : 2 + random.below(80)
+    let limit = random.oneIn(3) ? WireLimits.lineBytes : 128 + random.below(80)
     let refusesHTTP = !random.oneIn(4)
     let expected = ReferenceReader(
       lineBytesMax: limit, refusesHTTP: refusesHTTP, isPlain: isPlain
@@ -112,7 +112,10 @@ enum StreamGenerator {
   static func stream(_ random: inout SeededGenerator) -> [UInt8] {
     var stream: [UInt8] = []
     for _ in 0..<random.below(14) { stream += random.pick(fragments) }
-    if random.oneIn(100) { stretch(&stream, &random) }
+    if random.oneIn(4) { stretch(&stream, [100, 120, 128, 200], &random) }
+    if random.oneIn(100) {
+      stretch(&stream, [505, 512, 2_030, 2_048, 2_060, 65_500, 65_536, 67_600], &random)
+    }
     mutate(&stream, &random)
     return stream
   }
@@ -129,9 +132,10 @@ enum StreamGenerator {
   }
 
   /// Somewhere a run of one byte that is near or beyond one of the limits.
-  private static func stretch(_ stream: inout [UInt8], _ random: inout SeededGenerator) {
-    let count =
-      random.pick([505, 512, 2_030, 2_048, 2_060, 65_500, 65_536, 67_600]) + random.below(40)
+  private static func stretch(
+    _ stream: inout [UInt8], _ counts: [Int], _ random: inout SeededGenerator
+  ) {
+    let count = random.pick(counts) + random.below(40)
     let at = random.below(stream.count + 1)
     let byte = random.pick([0x61, 0x61, 0x20, 0xFF, 0x0A, 0xC3] as [UInt8])
     stream.insert(contentsOf: repeatElement(byte, count: count), at: at)

@@ -153,7 +153,7 @@ struct LineReaderTests {
       items(spaces + "b\n" + spaces + " b\n") == [.line(spaces + "b"), .refused(.lineTooLong)])
   }
 
-  @Test("a lower limit is for lines without a source", arguments: [100, 2_048, 2_100, 4_000])
+  @Test("a lower limit is for lines without a source", arguments: [128, 2_048, 2_100, 4_000])
   func lowerLimit(limit: Int) {
     let fits = "MSG a " + String(repeating: "x", count: limit - 7)
     let tags = "@a=" + String(repeating: "t", count: 300) + " "
@@ -179,10 +179,11 @@ struct LineReaderTests {
     let line = "MSG a " + String(repeating: "x", count: 65_536 - 7) + "\n"
     #expect(items([Array(line.utf8)], lineBytesMax: .max).count == 1)
     #expect(items([Array(("x" + line).utf8)], lineBytesMax: .max) == [.refused(.lineTooLong)])
-    for limit in [1, 0, -1, .min] {
+    for limit in [127, 1, 0, -1, .min] {
+      let least = "MSG a " + String(repeating: "x", count: 128 - 7)
       #expect(
-        items([Array("a\nbc\n\r\nd\n".utf8)], lineBytesMax: limit)
-          == [.line("a"), .refused(.lineTooLong), .line("d")])
+        items([utf8(least + "\n" + least + "x\n")], lineBytesMax: limit)
+          == [.line(least), .refused(.lineTooLong)])
     }
   }
 
