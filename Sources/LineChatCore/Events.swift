@@ -14,6 +14,8 @@ package struct SessionID: Hashable, Sendable {
 package enum Origin: Hashable, Sendable {
   case tcp(IPAddress)
   case unix
+  /// The socket in the server's own data directory: whoever can open it is the server's owner.
+  case owner
 
   /// The host that names without a key belong to. This machine is one host, however it is reached:
   /// 127.0.0.1, ::1 and a Unix socket are the same.
@@ -45,11 +47,17 @@ package struct Ticket: Hashable, Sendable {
   package let number: UInt64
 }
 
-/// What must be on disk before it is true: a change to a durable membership.
-package enum Change: Hashable, Sendable {
-  case joined(Member, GroupName)
-  case left(Member, GroupName)
-  case renamed(Member, MemberName)
+/// What goes to the journal: a wire line without its end.
+package struct Record: Hashable, Sendable {
+  package let line: [UInt8]
+
+  package init(line: [UInt8]) { self.line = line }
+
+  init(_ write: (ByteBuffer) -> Void) {
+    let buffer = ByteBuffer()
+    write(buffer)
+    line = Array(buffer.bytes)
+  }
 }
 
 /// What a core asks its owner to do. What is to be sent is not here: it lies in the FanOut.
@@ -60,8 +68,15 @@ package enum Effect: Hashable, Sendable {
   case overrun(SessionID)
   /// It accepts lines again.
   case resume(SessionID)
-  /// Put the change on disk, then say `persisted` or `persistFailed`.
-  case persist(Change, Ticket)
+  /// Put the record on disk, then say `persisted` or `persistFailed`.
+  case persist(Record, Ticket)
+  /// Put the record on disk with the next one; nobody waits for it.
+  case note(Record)
+  /// Connect to the address, then say `dialled` or `dialFailed`. The session is there already.
+  case dial(SessionID, Endpoint)
+  /// Write what is due to it, end our side, read on until the other side ends or a second has
+  /// passed, close, and say `finished`; or `closed` where it breaks on the way.
+  case finish(SessionID)
   /// For the log.
   case event(Event)
 }
@@ -77,6 +92,12 @@ package enum Event: Hashable, Sendable {
   case tookUp(SessionID, Member)
   case refused(SessionID, MemberName, Refusal)
   case said(Member, to: String, text: String, handed: Int)
+  case kept(for: Member, waiting: Int)
+  case delivered(to: Member, messages: Int, waiting: Int)
+  case unreachable(Member, reason: String, retrySeconds: Int)
+  case reachable(Member)
+  case expired(Member)
+  case dropped(for: Member, messages: Int, reason: String)
 }
 
 /// What only the owner of the sockets can count, handed in for STATS.

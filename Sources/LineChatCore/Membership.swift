@@ -2,29 +2,6 @@
 
 import LineProtocol
 
-/// A change that waits for the disk, and what to do with it then.
-struct Pending {
-  enum Step {
-    case join(GroupName, Place)
-    case leave(GroupName)
-    case rename(MemberName)
-
-    var verb: Verb {
-      switch self {
-      case .join: .join
-      case .leave: .leave
-      case .rename: .nick
-      }
-    }
-  }
-
-  let step: Step
-  let member: Int32
-  let session: SessionID
-  let label: String?
-  let speaksTags: Bool
-}
-
 // MARK: - NICK
 
 extension Directory {
@@ -42,14 +19,13 @@ extension Directory {
     }
     if members[member].isDurable {
       names[name] = member
-      return try persist(
-        .renamed(members[member].wire, name), .rename(name), member, request)
+      return try persist(.rename(name), member, request)
     }
     applyRename(member, to: name, isTagged: request.isTagged, now: request.now)
     replyToRename(request.session, request.label)
   }
 
-  private func replyToRename(_ session: UInt32, _ label: String?) {
+  func replyToRename(_ session: UInt32, _ label: String?) {
     let name = members[sessions[session].member].name
     reply(session, label) {
       $0.append("OK NICK ")
@@ -57,7 +33,7 @@ extension Directory {
     }
   }
 
-  private mutating func applyRename(
+  mutating func applyRename(
     _ member: Int32, to name: MemberName, isTagged: Bool, now: Instant
   ) {
     let before = members[member].wire
@@ -206,8 +182,7 @@ extension Directory {
     let isChange =
       place != nil && (present?.isDurable != true || place != members[member].place)
     if isChange, let place {
-      let wire = LineProtocol.Member(name: members[member].name, place: place)
-      return try persist(.joined(wire, name), .join(name, place), member, request)
+      return try persist(.join(name, place), member, request)
     }
     if present == nil {
       addMembership(member, name, isDurable: false, isTagged: request.isTagged, now: request.now)
@@ -275,7 +250,7 @@ extension Directory {
     }
   }
 
-  private mutating func applyJoin(
+  mutating func applyJoin(
     _ member: Int32, _ name: GroupName, _ place: Place, isTagged: Bool, now: Instant
   ) {
     let before = members[member].place
@@ -303,7 +278,7 @@ extension Directory {
   }
 
   /// Takes a member into a group, which is made where there is none.
-  private mutating func addMembership(
+  mutating func addMembership(
     _ member: Int32, _ name: GroupName, isDurable: Bool, isTagged: Bool, now: Instant
   ) {
     noteTags(member, isTagged)
@@ -347,15 +322,14 @@ extension Directory {
         text: "you are not in \(groups[group].name); nothing to leave")
     }
     if membership.isDurable {
-      return try persist(
-        .left(members[member].wire, name), .leave(name), member, request)
+      return try persist(.leave(name), member, request)
     }
     let written = groups[group].name
     removeMembership(member, group, reason: "", isTold: true, now: request.now)
     replyToLeave(request.session, request.label, written)
   }
 
-  private func replyToLeave(_ session: UInt32, _ label: String?, _ name: GroupName) {
+  func replyToLeave(_ session: UInt32, _ label: String?, _ name: GroupName) {
     reply(session, label) {
       $0.append("OK LEAVE ")
       $0.append(name)
@@ -393,84 +367,5 @@ extension Directory {
           wire, groups[group].name, members: groups[group].roster.count,
           reason: reason)))
     dropGroupIfEmpty(group)
-  }
-}
-
-// MARK: - The two steps to the disk
-
-extension Directory {
-  /// First step: the change is handed out, the session's further lines wait.
-  private mutating func persist(
-    _ change: Change, _ step: Pending.Step, _ member: Int32, _ request: Request
-  ) throws(Refusal) {
-    guard pending.count < Limits.pendingChanges else {
-      giveBackName(of: step, member)
-      throw Refusal(
-        code: .internalError, verb: step.verb,
-        text: "the disk does not keep up; try again in a moment")
-    }
-    let ticket = nextTicket()
-    members[member].pendingChanges += 1
-    sessions[request.session].activity = .persisting
-    pending[ticket] = Pending(
-      step: step, member: member, session: sessions[request.session].id,
-      label: request.label, speaksTags: request.isTagged)
-    effects.append(.persist(change, ticket))
-  }
-
-  /// A name reserved for a rename that will not be is free again.
-  private mutating func giveBackName(of step: Pending.Step, _ member: Int32) {
-    if case .rename(let name) = step, name != members[member].name { names[name] = nil }
-  }
-
-  /// Second step: the change is on disk. Now it is numbered, applied, told and answered.
-  package mutating func persisted(_ ticket: Ticket, now: Instant) {
-    guard let waiting = pending.removeValue(forKey: ticket) else { return }
-    let member = waiting.member
-    members[member].pendingChanges -= 1
-    let session = isLive(waiting.session) ? waiting.session.index : nil
-    if let session { makeReady(session) }
-    switch waiting.step {
-    case .join(let name, let place):
-      applyJoin(member, name, place, isTagged: waiting.speaksTags, now: now)
-      if let session {
-        let request = Request(session: session, label: waiting.label, now: now)
-        do throws(Refusal) {
-          try listMembers(of: name, request, as: .join)
-        } catch {
-          refuse(error, to: session, label: waiting.label)
-        }
-      }
-    case .leave(let name):
-      guard let group = groupIndices[name] else { break }
-      let written = groups[group].name
-      if membership(of: member, in: name) != nil {
-        removeMembership(member, group, reason: "", isTold: true, now: now)
-      }
-      if let session { replyToLeave(session, waiting.label, written) }
-    case .rename(let name):
-      applyRename(member, to: name, isTagged: waiting.speaksTags, now: now)
-      if let session { replyToRename(session, waiting.label) }
-    }
-    dropIfUnused(member)
-    if let session { endIfInputEnded(session, now: now) }
-  }
-
-  /// Second step, where the disk failed: nothing has happened.
-  package mutating func persistFailed(_ ticket: Ticket, reason: String, now: Instant) {
-    guard let waiting = pending.removeValue(forKey: ticket) else { return }
-    let member = waiting.member
-    members[member].pendingChanges -= 1
-    giveBackName(of: waiting.step, member)
-    dropIfUnused(member)
-    guard isLive(waiting.session) else { return }
-    let session = waiting.session.index
-    makeReady(session)
-    refuse(
-      Refusal(
-        code: .internalError, verb: waiting.step.verb,
-        text: "the change could not be written to disk (\(reason)); nothing has changed"),
-      to: session, label: waiting.label)
-    endIfInputEnded(session, now: now)
   }
 }
