@@ -25,6 +25,7 @@ let package = Package(
       name: "LineChatCore",
       dependencies: [
         "LineProtocol",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ],
       swiftSettings: strict),

@@ -118,7 +118,8 @@ extension Directory {
     for membership in members[member].memberships {
       let state = members[member]
       groups[membership.group].roster.note(
-        state.name, isOnline: state.session >= 0, speaksTags: state.speaksTags, isReachable: false)
+        state.name, isOnline: state.session >= 0, speaksTags: state.speaksTags,
+        isReachable: state.isReachable)
       if membership.isDurable { tellPresence(of: member, in: membership.group) }
     }
   }

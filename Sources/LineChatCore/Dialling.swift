@@ -47,6 +47,18 @@ extension Directory {
     return true
   }
 
+  /// Dials the address that a program gave, while it is connected, to tell it and the others whether
+  /// it can be reached there.
+  mutating func dialBack(_ member: Int32, now: Instant) {
+    guard case .direct = members[member].place, members[member].speaksTags else { return }
+    var lane = lanes[member] ?? Lane(number: nextTicket().number)
+    guard lane.link == nil, !lane.isQueuedForDial else { return }
+    lane.isQueuedForDial = true
+    lanes[member] = lane
+    dialQueue.append(member)
+    startDials(now: now)
+  }
+
   /// Dials those whose turn it is.
   mutating func startDials(now: Instant) {
     guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials else { return }
@@ -108,7 +120,7 @@ extension Directory {
     let member = sessions[session].member
     dropLink(session)
     guard lanes[member] != nil else { return startDials(now: now) }
-    laneBroke(member)
+    if members[member].session < 0 { laneBroke(member) }
     noteReachable(member, false)
     lanes[member]!.failures += 1
     let pause = backoff(lanes[member]!.failures)
@@ -122,6 +134,12 @@ extension Directory {
     startDials(now: now)
   }
 
+  /// The link is of no use any more.
+  mutating func abandonLink(_ session: UInt32) {
+    effects.append(.close(sessions[session].id))
+    dropLink(session)
+  }
+
   /// The link's session is over; its address may be dialled again.
   private mutating func dropLink(_ session: UInt32) {
     let member = sessions[session].member
@@ -132,11 +150,7 @@ extension Directory {
 
   private mutating func goOn(with member: Int32, now: Instant) {
     if let lane = lanes[member], !lane.queue.isEmpty {
-      if members[member].session >= 0 {
-        flushLane(of: member)
-      } else {
-        tryToReach(member, now: now)
-      }
+      tryToReach(member, now: now)
     } else {
       dropLaneIfEmpty(member)
     }
@@ -146,7 +160,8 @@ extension Directory {
   /// Doubling from a second to five minutes, with up to a fifth of it off, so that many who were
   /// lost together are not dialled together.
   private mutating func backoff(_ failures: Int) -> Int64 {
-    let full = min(Limits.retryMostMicroseconds, Limits.retryLeastMicroseconds << Int64(min(failures - 1, 16)))
+    let doubled = Limits.retryLeastMicroseconds << Int64(min(failures - 1, 16))
+    let full = min(Limits.retryMostMicroseconds, doubled)
     return full - Int64(draw() % UInt64(full / 5))
   }
 
@@ -195,8 +210,11 @@ extension Directory {
       }
       wasReached(member, now: now)
       noteReachable(member, true)
+      // A member that is connected gets what waits there; this dial only asked whether it answers.
+      guard members[member].session < 0, lanes[member]?.queue.isEmpty == false else {
+        return finishLink(id)
+      }
       sendLane(of: member, to: id.index, isTagged: true)
-      if lanes[member]?.queue.isEmpty != false { return finishLink(id) }
       enter(.open, id, within: Limits.acknowledgeMicroseconds, now: now)
     case .ack where link.stage == .open:
       guard let destination = view.word(), let word = view.word(), let id2 = MessageID(bytes: word)
@@ -237,8 +255,7 @@ extension Directory {
     guard let lane = lanes[member] else { return }
     let session = UInt32(members[member].session)
     if let link = lane.link {
-      effects.append(.close(sessions[link].id))
-      dropLink(link)
+      abandonLink(link)
       lanes[member]!.sent = 0
     }
     lanes[member]!.isQueuedForDial = false

@@ -22,6 +22,7 @@
 //     whole server.
 //   - What comes from a connection never traps: preconditions guard against our own faults only.
 
+import DequeModule
 import HeapModule
 import LineProtocol
 
@@ -42,6 +43,8 @@ package struct Directory: ~Copyable {
     package var listenEndpoints: Set<Endpoint> = []
     /// The address a loopback `:port` gets where the server is reached from other hosts too.
     package var loopbackSubstitute: IPAddress?
+    /// A durable member that was not seen for so long is dropped.
+    package var memberTTLMicroseconds: Int64 = 30 * 86_400_000_000
     /// Message texts are reported as events.
     package var isTracing = false
 
@@ -49,13 +52,16 @@ package struct Directory: ~Copyable {
   }
 
   /// What keeps a session from accepting lines.
-  enum Activity: UInt8 { case ready, waiting, listing, persisting, ending }
+  enum Activity: UInt8 { case ready, waiting, listing, persisting, claiming, flushing, ending }
 
   struct Session {
     let id: SessionID
     let origin: Origin
     let identity: Identity?
+    /// Who it is; where it was dialled, whom it was dialled for.
     var member: Int32
+    /// Set where the server dialled it.
+    var link: Link?
     var activity = Activity.ready
     var speaksTags = false
     var inputHasEnded = false
@@ -81,6 +87,10 @@ package struct Directory: ~Copyable {
     var session: Int32
     /// As the latest NICK or JOIN said it.
     var speaksTags = false
+    /// The last dial of its address found it there.
+    var isReachable = false
+    /// When it was last connected or reached, microseconds since 1970 UTC.
+    var seenAt: Int64
     var pendingChanges: Int32 = 0
     /// The stream of what the server sends to it for plain senders; 0 until there is something.
     var stream: UInt64 = 0
@@ -100,8 +110,12 @@ package struct Directory: ~Copyable {
     let tagged: Int32
     /// Sessions in a WAIT, and some whose WAIT has ended.
     var waiting: [Waiting] = []
+    /// The ids of what the server sends in it for plain senders.
     let stream: UInt64
     var sequence: UInt64 = 0
+    /// The time of the latest of them, and the line (by its number) that it was given to.
+    var stamp: Int64 = 0
+    var stampedLine = 0
   }
 
   let configuration: Configuration
@@ -134,6 +148,16 @@ package struct Directory: ~Copyable {
   var waits: [UInt32: Wait] = [:]
   var listings: [UInt32: Listing] = [:]
   var pending: [Ticket: Pending] = [:]
+  /// What waits for members, by member.
+  var lanes: [Int32: Lane] = [:]
+  var claims: [UInt64: Claim] = [:]
+  /// Members to be dialled, in order.
+  var dialQueue: Deque<Int32> = []
+  /// Addresses with a connection that was dialled.
+  var dialledPlaces: [Endpoint: UInt32] = [:]
+  /// Members who are dropped if the present dial fails.
+  var expiring: Set<Int32> = []
+  var forgettings: [UInt64: Forgetting] = [:]
   private var tickets: UInt64 = 0
   var deadlines = Heap<Deadline>()
 
@@ -165,21 +189,17 @@ extension Directory {
   package mutating func opened(
     _ origin: Origin, identity: Identity? = nil, now: Instant
   ) -> SessionID {
-    if startedAt == nil { startedAt = now }
-    let index = UInt32(sessions.nextIndex)
-    generation &+= 1
-    let id = SessionID(index: index, generation: generation)
+    begin(now)
     let member = makeMember(
-      Member(name: guestName(), host: origin.host, identity: nil, session: Int32(index)))
-    let opened = sessions.insert(
-      Session(
-        id: id, origin: origin, identity: identity, member: member,
-        heardAt: now.monotonicMicroseconds))
-    precondition(opened == index, "a slab inserts where it says")
-    fanOut.open(index)
+      Member(
+        name: guestName(), host: origin.host, identity: nil, session: -1,
+        seenAt: now.wallMicroseconds))
+    let id = makeSession(origin, identity: identity, member: member)
+    members[member].session = Int32(id.index)
+    sessions[id.index].heardAt = now.monotonicMicroseconds
     counters.opened += 1
     let name = members[member].name
-    greet(index, name)
+    greet(id.index, name)
     effects.append(.event(.opened(id, name)))
     return id
   }
@@ -188,6 +208,10 @@ extension Directory {
   package mutating func receive(_ item: LineReader.Item, from id: SessionID, now: Instant) {
     guard isReady(id) else { return }
     counters.lines += 1
+    if sessions[id.index].link != nil {
+      if case .line(let bytes) = item { hearLink(bytes, id, now: now) }
+      return endThoseDone(now: now)
+    }
     switch item {
     case .line(let bytes): perform(bytes, from: id.index, now: now)
     case .refused(let refusal): refuse(refusal, to: id.index, label: nil)
@@ -219,9 +243,11 @@ extension Directory {
     isLive(id) && sessions[id.index].speaksTags
   }
 
-  /// A long listing is under way: `drained` wanted when its output is written.
-  package func isListing(_ id: SessionID) -> Bool {
-    isLive(id) && sessions[id.index].activity == .listing
+  /// `drained` is wanted when the session's output is written: a long listing is under way, or what
+  /// was kept for a member is.
+  package func awaitsDrain(_ id: SessionID) -> Bool {
+    isLive(id)
+      && (sessions[id.index].activity == .listing || sessions[id.index].activity == .flushing)
   }
 
   /// No more lines will come, all that came have been carried out or wait for the session to be
@@ -240,19 +266,29 @@ extension Directory {
 
   /// What was due to the session has been written.
   package mutating func drained(_ id: SessionID, now: Instant) {
-    guard isListing(id) else { return }
-    goOnListing(id.index, now: now)
+    guard awaitsDrain(id) else { return }
+    if sessions[id.index].activity == .listing {
+      goOnListing(id.index, now: now)
+    } else {
+      laneArrived(sessions[id.index].member, now: now)
+      makeReady(id.index)
+      endIfInputEnded(id.index, now: now)
+      endThoseDone(now: now)
+    }
   }
 
   /// The time has come.
   package mutating func tick(now: Instant) {
     while let next = deadlines.min, next.at <= now.monotonicMicroseconds {
       deadlines.removeMin()
-      guard isLive(next.session) else { continue }
       switch next.kind {
-      case .silence: checkSilence(next.session.index, now: now)
-      case .wait(let number): waitTimedOut(next.session.index, number)
-      case .listing(let piece): listingStalled(next.session.index, piece)
+      case .silence(let id): if isLive(id) { checkSilence(id.index, now: now) }
+      case .wait(let id, let number): if isLive(id) { waitTimedOut(id.index, number) }
+      case .listing(let id, let piece): if isLive(id) { listingStalled(id.index, piece) }
+      case .link(let id, let step): linkStalled(id, step, now: now)
+      case .retry(let member, let number): retry(member, number, now: now)
+      case .claim(let number): claimTimedOut(number)
+      case .housekeeping: keepHouse(now: now)
       }
     }
     endThoseDone(now: now)
@@ -264,7 +300,11 @@ extension Directory {
   /// The server ends: everybody is told, and every session closed.
   package mutating func shutDown(now: Instant) {
     isShuttingDown = true
-    for session in sessions.indices.map(UInt32.init) {
+    for session in sessions.indices.map({ UInt32($0) }) {
+      guard sessions[session].link == nil else {
+        abandonLink(session)
+        continue
+      }
       fanOut.release(session)
       fanOut.send(to: session, isReply: true) {
         $0.append("INFO shutting-down the server is stopping; connect again later\n")
@@ -317,7 +357,7 @@ extension Directory {
     effects.append(.resume(sessions[session].id))
   }
 
-  private mutating func endThoseDone(now: Instant) {
+  mutating func endThoseDone(now: Instant) {
     while let id = endingNext.popLast() {
       if isLive(id) { endIfInputEnded(id.index, now: now) }
     }
@@ -344,15 +384,42 @@ extension Directory {
   /// Takes a session out: its memberships that are not durable end with it.
   private mutating func finish(_ session: UInt32, reason: String, now: Instant) {
     guard sessions.holds(session) else { return }
+    guard sessions[session].link == nil else {
+      return linkBroke(session, reason: reason, now: now)
+    }
     let state = sessions[session]
     stopWaiting(session)
     listings[session] = nil
     fanOut.release(session)
     let name = members[state.member].name
     detach(state.member, reason: reason, now: now)
+    removeSession(session)
+    effects.append(.event(.closed(state.id, name, reason: reason)))
+  }
+
+  /// Its index is used again when what is due to it has been taken.
+  mutating func removeSession(_ session: UInt32) {
     sessions.remove(Int32(session))
     endedSessions.append(session)
-    effects.append(.event(.closed(state.id, name, reason: reason)))
+  }
+
+  mutating func makeSession(
+    _ origin: Origin, identity: Identity?, member: Int32, link: Link? = nil
+  ) -> SessionID {
+    generation &+= 1
+    let id = SessionID(index: UInt32(sessions.nextIndex), generation: generation)
+    _ = sessions.insert(
+      Session(
+        id: id, origin: origin, identity: identity, member: member, link: link, heardAt: 0))
+    fanOut.open(id.index)
+    return id
+  }
+
+  /// The first event of all sets the clocks going.
+  private mutating func begin(_ now: Instant) {
+    guard startedAt == nil else { return }
+    startedAt = now
+    keepHouse(now: now)
   }
 
   /// A member loses its session.
@@ -366,7 +433,14 @@ extension Directory {
       }
     }
     members[member].session = -1
+    members[member].seenAt = now.wallMicroseconds
     if !isShuttingDown { tellPresence(of: member) }
+    if members[member].isDurable {
+      laneBroke(member)
+      if lanes[member] != nil && !isShuttingDown { tryToReach(member, now: now) }
+    } else {
+      dropLane(of: member, reason: "left")
+    }
     dropIfUnused(member)
   }
 
@@ -375,13 +449,15 @@ extension Directory {
     guard members.holds(member) else { return }
     let state = members[member]
     guard state.session < 0, state.memberships.isEmpty, state.pendingChanges == 0 else { return }
+    dropLane(of: member, reason: "no member any more")
+    expiring.remove(member)
     names[state.name] = nil
     noteListener(member, from: state.place, to: .relay)
     members.remove(member)
     members.reuse(member)
   }
 
-  private mutating func makeMember(_ member: Member) -> Int32 {
+  mutating func makeMember(_ member: Member) -> Int32 {
     let index = members.insert(member)
     names[member.name] = index
     return index
@@ -436,21 +512,25 @@ extension Directory {
   }
 
   /// The message id of the next private message to a member that comes without one.
-  mutating func nextPrivateID(to member: Int32) -> String {
+  mutating func nextPrivateID(to member: Int32) -> MessageID {
     if members[member].stream == 0 { members[member].stream = random.next() }
     members[member].sequence += 1
     return messageID(members[member].stream, members[member].sequence)
   }
 
-  /// The value of a `msgid` tag.
-  func messageID(_ stream: UInt64, _ sequence: UInt64) -> String {
-    hexadecimal(stream) + "." + String(sequence)
+  func messageID(_ stream: UInt64, _ sequence: UInt64) -> MessageID {
+    guard let id = MessageID(stream: stream, sequence: sequence) else {
+      preconditionFailure("sequence numbers begin with 1")
+    }
+    return id
   }
 
   mutating func nextTicket() -> Ticket {
     tickets += 1
     return Ticket(number: tickets)
   }
+
+  mutating func draw() -> UInt64 { random.next() }
 
   mutating func nextSweep() -> UInt32 {
     sweep &+= 1

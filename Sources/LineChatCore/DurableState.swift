@@ -120,9 +120,7 @@ extension Directory {
   /// Carries out a record of the journal, before anybody is connected. One that does not fit what is
   /// there (a leave of somebody who is not in) changes nothing.
   package mutating func replay(_ record: Record, now: Instant) throws(Refusal) {
-    let message = try record.line.withUnsafeBytes { (bytes) throws(Refusal) in
-      try Message(bytes: bytes)
-    }
+    let message = try Message(parsing: String(decoding: record.line, as: UTF8.self))
     if let time = message.tags["time"].flatMap({ Timestamp.microseconds($0) }) {
       clock = HybridClock(last: max(clock.latest, time))
     }

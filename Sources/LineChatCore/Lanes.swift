@@ -371,7 +371,7 @@ extension Directory {
   /// The member is no more: what waited for it is reported.
   mutating func dropLane(of member: Int32, reason: String) {
     guard let lane = lanes.removeValue(forKey: member) else { return }
-    if let link = lane.link { end(link, reason: reason, now: nil) }
+    if let link = lane.link { abandonLink(link) }
     guard !lane.queue.isEmpty else { return }
     effects.append(
       .event(

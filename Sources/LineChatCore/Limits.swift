@@ -42,4 +42,29 @@ package enum Limits {
 
   /// Changes that may wait for the disk at once. Each belongs to a session that does nothing else.
   package static let pendingChanges = 65_536
+
+  /// What may wait for one member, with the room each message takes in memory.
+  package static let keptBytes = 1 << 20
+
+  /// Connections to members under way at once. A member that does not answer holds one for the two
+  /// seconds of a dial, so that sixteen members a second are tried even where nobody answers.
+  package static let dials = 32
+
+  /// How long a sender waits for members who are being dialled. A person does not notice less, and
+  /// what takes longer is kept.
+  package static let claimMicroseconds: Int64 = 1_000_000
+
+  /// Who is dialled and speaks tags says who it is within this time.
+  package static let greetingMicroseconds: Int64 = 2_000_000
+
+  /// Who is dialled acknowledges something of what it was sent within this time.
+  package static let acknowledgeMicroseconds: Int64 = 5_000_000
+
+  /// The pause after the first failed dial, and the longest one.
+  package static let retryLeastMicroseconds: Int64 = 1_000_000
+  package static let retryMostMicroseconds: Int64 = 300_000_000
+
+  /// Members who may name the same address. A few share a machine's port in turn; a thousand would
+  /// make the server dial one victim a thousand times.
+  package static let membersPerPlace = 8
 }

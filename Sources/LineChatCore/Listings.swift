@@ -63,7 +63,7 @@ extension Directory {
     deadlines.insert(
       Deadline(
         at: now.monotonicMicroseconds + Limits.listingStallMicroseconds,
-        session: sessions[session].id, kind: .listing(piece)))
+        kind: .listing(sessions[session].id, piece)))
   }
 
   mutating func listingStalled(_ session: UInt32, _ piece: UInt64) {

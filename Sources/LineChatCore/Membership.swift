@@ -11,7 +11,8 @@ extension Directory {
     let old = members[member].name
     if let holder = names[name], holder != member {
       try takeUp(name, of: holder, request)
-      return replyToRename(request.session, request.label)
+      replyToRename(request.session, request.label)
+      return flushLane(of: holder)
     }
     if old.isWrittenLike(name) {
       noteTags(member, request.isTagged)
@@ -158,6 +159,7 @@ extension Directory {
       }
     }
     tellRename(before, to: name, of: member, in: transferred, now: request.now)
+    members[member].seenAt = request.now.wallMicroseconds
     for membership in members[member].memberships { subscribe(member, membership.group) }
     noteTags(member, request.isTagged, isPresenceNew: true)
     dropIfUnused(guest)
@@ -179,6 +181,7 @@ extension Directory {
     }
     let present = membership(of: member, in: name)
     if present == nil { try checkRoom(for: member, in: name) }
+    if let place, place != members[member].place { try checkPlace(place) }
     let isChange =
       place != nil && (present?.isDurable != true || place != members[member].place)
     if isChange, let place {
@@ -228,12 +231,21 @@ extension Directory {
     return .direct(endpoint)
   }
 
+  private func checkPlace(_ place: Place) throws(Refusal) {
+    guard case .direct(let endpoint) = place,
+      listeners[endpoint, default: []].count >= Limits.membersPerPlace
+    else { return }
+    throw Refusal(
+      .rateLimited, .join,
+      "\(Limits.membersPerPlace) members listen at \(endpoint) already; name another port")
+  }
+
   /// The host that `:port` stands for.
   private func portHost(_ origin: Origin) -> IPAddress {
     switch origin {
     case .tcp(let address) where !origin.isThisMachine: address
     case .tcp(let address): configuration.loopbackSubstitute ?? address
-    case .unix: configuration.loopbackSubstitute ?? IPAddress(v4: 0x7f00_0001)
+    case .unix, .owner: configuration.loopbackSubstitute ?? IPAddress(v4: 0x7f00_0001)
     }
   }
 
@@ -255,6 +267,9 @@ extension Directory {
   ) {
     let before = members[member].place
     let present = membership(of: member, in: name)
+    lanes[member]?.failures = 0
+    lanes[member]?.retryAt = 0
+    defer { dialBack(member, now: now) }
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place
@@ -262,6 +277,7 @@ extension Directory {
         changeEntry(of: member, called: members[member].name, in: membership.group)
         tellJoin(of: member, in: membership.group, now: now)
       }
+      members[member].isReachable = false
       effects.append(.event(.moved(members[member].wire, from: before)))
     }
     if let present {
@@ -287,7 +303,7 @@ extension Directory {
     groups[group].roster.append(
       Roster.Entry(
         member: state.wire, isOnline: state.session >= 0, speaksTags: state.speaksTags,
-        isReachable: false, handle: member),
+        isReachable: state.isReachable, handle: member),
       as: nextVersion(of: group))
     members[member].memberships.append(
       Membership(group: group, slot: -1, isDurable: isDurable))

@@ -40,20 +40,19 @@ extension Directory {
     let handed: Int
     let others: Int
     if request.isTagged, let narrowed = request.tags["to"] {
-      (handed, others) = try narrowcast(
-        text, in: group, to: narrowed, from: member, request)
+      (handed, others) = try narrowcast(text, in: group, to: narrowed, from: member, request)
     } else {
       (handed, others) = try broadcast(text, in: group, from: member, request)
     }
-    counters.deliveries += handed
-    reply(request.session, request.label) { buffer in
-      buffer.append("OK MSG ")
-      buffer.append(groups[group].name)
-      buffer.append(byte: UInt8(ascii: " "))
-      buffer.append(decimal: handed)
-      buffer.append(byte: UInt8(ascii: "/"))
-      buffer.append(decimal: others)
+    // Whoever speaks tags keeps its own messages for those who are away.
+    if !request.isTagged && groups[group].live < groups[group].roster.count
+      && keepForAway(text, in: group, from: member, handed: handed, others: others, request)
+    {
+      return
     }
+    counters.deliveries += handed
+    replyToMessage(
+      request.session, request.label, groups[group].name, handed: handed, others: others, kept: 0)
     if configuration.isTracing {
       report(text, to: groups[group].name.description, from: member, handed)
     }
@@ -73,6 +72,7 @@ extension Directory {
         tags.render(into: buffer)
         appendMessage(buffer, wire, name, text)
       }
+      if !request.isTagged { retainForTagged(text, in: group, from: member) }
     }
     let own = isMember ? 1 : 0
     let counts = (groups[group].live - own, groups[group].roster.count - own)
@@ -139,11 +139,60 @@ extension Directory {
     guard fanOut.subscriberCount(groups[group].tagged) > 0 else { return nil }
     var tags = try passedOn(request, .msg)
     if tags["msgid"] == nil {
-      groups[group].sequence += 1
-      tags["msgid"] = messageID(groups[group].stream, groups[group].sequence)
+      tags["msgid"] = stampMessage(in: group, now: request.now).id.description
+      tags["time"] = tags["time"] ?? Timestamp.text(groups[group].stamp)
     }
     if tags["time"] == nil { tags["time"] = Timestamp.text(clock.stamp(request.now)) }
     return tags
+  }
+
+  /// The id and the time of a message that the server sends for a plain sender; asked for again while
+  /// the same line is carried out, it is the same.
+  private mutating func stampMessage(
+    in group: Int32, now: Instant
+  ) -> (id: MessageID, time: Int64) {
+    if groups[group].stampedLine != counters.lines {
+      groups[group].stampedLine = counters.lines
+      groups[group].sequence += 1
+      groups[group].stamp = clock.stamp(now)
+    }
+    return (messageID(groups[group].stream, groups[group].sequence), groups[group].stamp)
+  }
+
+  /// Durable members who speak tags acknowledge what they get; until then it is kept for them.
+  private mutating func retainForTagged(
+    _ text: UnsafeRawBufferPointer, in group: Int32, from member: Int32
+  ) {
+    let hearers = fanOut.subscribers(groups[group].tagged).map { sessions[$0].member }
+    let durable = hearers.filter { hearer in
+      hearer != member
+        && members[hearer].memberships.contains { $0.group == group && $0.isDurable }
+    }
+    guard !durable.isEmpty else { return }
+    let line = line(text, in: group, from: member)
+    let word = Array(groups[group].name.description.utf8)
+    let id = messageID(groups[group].stream, groups[group].sequence)
+    for hearer in durable { retain(line, word, id, groups[group].stamp, by: hearer) }
+  }
+
+  /// Puts a message into the lanes of those who are away. Returns whether the reply has to wait.
+  private mutating func keepForAway(
+    _ text: UnsafeRawBufferPointer, in group: Int32, from member: Int32, handed: Int, others: Int,
+    _ request: Request
+  ) -> Bool {
+    let (id, time) = stampMessage(in: group, now: request.now)
+    return keepForAway(
+      line(text, in: group, from: member), in: group, id: id, stamp: time, handed: handed,
+      others: others, request)
+  }
+
+  /// A message as it is heard, without tags and end.
+  private func line(
+    _ text: UnsafeRawBufferPointer, in group: Int32, from member: Int32
+  ) -> [UInt8] {
+    let buffer = ByteBuffer()
+    appendMessage(buffer, members[member].wire, groups[group].name, text)
+    return Array(buffer.bytes.dropLast())
   }
 
   /// What goes on from a requester's tags: all but those that are for one hop.
@@ -222,26 +271,35 @@ extension Directory {
     if request.isTagged { learnTime(request) }
     let session = members[receiver].session
     let name = members[receiver].name
-    guard session >= 0 else {
-      throw Refusal(
-        code: .unreachable, verb: .pm,
-        text: "\(name) is a member but not connected now; try again later")
-    }
-    counters.messages += 1
-    counters.deliveries += 1
     let text = view.text()
     let member = sessions[request.session].member
     let wire = members[member].wire
+    guard session >= 0 else {
+      guard !request.isTagged, members[receiver].isDurable else {
+        throw Refusal(
+          code: .unreachable, verb: .pm,
+          text: "\(name) is a member but not connected now; try again later")
+      }
+      counters.messages += 1
+      return keepPrivately(
+        privateLine(text, from: wire, to: name), for: receiver, id: nextPrivateID(to: receiver),
+        stamp: clock.stamp(request.now), request)
+    }
+    counters.messages += 1
+    counters.deliveries += 1
     var tags: Tags?
     if sessions[session].speaksTags { tags = try privateTags(request, to: receiver) }
+    let line = privateLine(text, from: wire, to: name)
     fanOut.send(to: UInt32(session), isReply: false) { buffer in
       tags?.render(into: buffer)
-      appendSource(buffer, wire)
-      buffer.append("PM ")
-      buffer.append(name)
-      buffer.append(byte: UInt8(ascii: " "))
-      buffer.append(text)
+      line.withUnsafeBytes { buffer.append($0) }
       buffer.append(byte: UInt8(ascii: "\n"))
+    }
+    if !request.isTagged, members[receiver].isDurable, let tags,
+      let id = tags["msgid"].flatMap({ MessageID($0) }),
+      let stamp = tags["time"].flatMap({ Timestamp.microseconds($0) })
+    {
+      retain(line, Array(name.description.utf8), id, stamp, by: receiver)
     }
     reply(request.session, request.label) { buffer in
       buffer.append("OK PM ")
@@ -251,9 +309,21 @@ extension Directory {
     noteReceived(UInt32(session))
   }
 
+  private func privateLine(
+    _ text: UnsafeRawBufferPointer, from wire: LineProtocol.Member, to name: MemberName
+  ) -> [UInt8] {
+    let buffer = ByteBuffer()
+    appendSource(buffer, wire)
+    buffer.append("PM ")
+    buffer.append(name)
+    buffer.append(byte: UInt8(ascii: " "))
+    buffer.append(text)
+    return Array(buffer.bytes)
+  }
+
   private mutating func privateTags(_ request: Request, to member: Int32) throws(Refusal) -> Tags {
     var tags = try passedOn(request, .pm)
-    if tags["msgid"] == nil { tags["msgid"] = nextPrivateID(to: member) }
+    if tags["msgid"] == nil { tags["msgid"] = nextPrivateID(to: member).description }
     if tags["time"] == nil { tags["time"] = Timestamp.text(clock.stamp(request.now)) }
     return tags
   }
@@ -282,10 +352,14 @@ extension Directory {
   /// answered, whatever is wrong with it: receipts about receipts would not end.
   mutating func acknowledge(_ line: LineView, _ request: Request) {
     var view = line
-    guard let destination = view.word(), let word = view.word(), MessageID(bytes: word) != nil,
-      let to = request.tags["to"], let name = MemberName(to), let member = names[name],
-      GroupName(bytes: destination) != nil
+    guard let destination = view.word(), let word = view.word(),
+      let id = MessageID(bytes: word), GroupName(bytes: destination) != nil
     else { return }
+    guard let to = request.tags["to"] else {
+      let member = sessions[request.session].member
+      return acknowledged(destination, id, by: member, now: request.now)
+    }
+    guard let name = MemberName(to), let member = names[name] else { return }
     let session = members[member].session
     guard session >= 0, sessions[session].speaksTags,
       let tags = try? passedOn(request, .ack)
@@ -318,7 +392,7 @@ extension Directory {
     deadlines.insert(
       Deadline(
         at: request.now.monotonicMicroseconds + Int64(seconds) * 1_000_000,
-        session: sessions[session].id, kind: .wait(number)))
+        kind: .wait(sessions[session].id, number)))
   }
 
   /// Those whose WAIT has ended are left in a group's list until it is looked through: taking each

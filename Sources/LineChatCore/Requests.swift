@@ -34,7 +34,7 @@ extension Directory {
     case .msg: try say(view, request)
     case .pm: try tell(view, request)
     case .ack: acknowledge(view, request)
-    case .nick, .join, .leave, .members, .groups, .ping, .help, .stats, .wait, .quit:
+    case .nick, .join, .leave, .members, .groups, .ping, .help, .stats, .wait, .quit, .forget:
       try carryOut(typed(view), request)
     case .ok, .err, .pong: break
     case .info, .member, .group, .stat:
@@ -57,6 +57,7 @@ extension Directory {
     case .stats: stats(request)
     case .wait(let seconds, let count): wait(seconds, count, request)
     case .quit: quit(request)
+    case .forget(let name, let group): try forget(name, group, request)
     case .msg, .pm, .ack, .ok, .err, .pong, .info, .member, .group, .stat:
       preconditionFailure("these verbs are carried out from the line itself, or not at all")
     }
@@ -98,7 +99,7 @@ extension Directory {
     deadlines.insert(
       Deadline(
         at: now.monotonicMicroseconds + Limits.silenceMicroseconds,
-        session: sessions[session].id, kind: .silence))
+        kind: .silence(sessions[session].id)))
   }
 }
 
@@ -164,19 +165,26 @@ extension Refusal {
 
 // MARK: - Signs of life
 
-/// A moment at which something is due for a session.
+/// A moment at which something is due.
 struct Deadline: Comparable {
   enum Kind {
     /// Ask a silent program whether it is still there.
-    case silence
+    case silence(SessionID)
     /// A WAIT runs out; the number tells it from a later one.
-    case wait(UInt64)
+    case wait(SessionID, UInt64)
     /// The reader of a long listing has not moved; the number counts its pieces.
-    case listing(UInt64)
+    case listing(SessionID, UInt64)
+    /// Who was dialled has not done what it should; the number counts its steps.
+    case link(SessionID, UInt64)
+    /// A member's address may be tried again; the number is its lane's.
+    case retry(Int32, UInt64)
+    /// A sender has waited long enough.
+    case claim(UInt64)
+    /// Look for members who were not seen for long.
+    case housekeeping
   }
 
   let at: Int64
-  let session: SessionID
   let kind: Kind
 
   static func < (one: Deadline, other: Deadline) -> Bool { one.at < other.at }
@@ -199,6 +207,6 @@ extension Directory {
         fanOut.send(to: session, isReply: false) { $0.append("PING\n") }
       }
     }
-    deadlines.insert(Deadline(at: next, session: state.id, kind: .silence))
+    deadlines.insert(Deadline(at: next, kind: .silence(state.id)))
   }
 }

@@ -21,6 +21,9 @@ package struct HybridClock: Sendable {
 
   package init(last: Int64 = 0) { self.last = last }
 
+  /// The latest stamp given or believed.
+  package var latest: Int64 { last }
+
   /// The next stamp, in microseconds since 1970 UTC.
   package mutating func stamp(_ now: Instant) -> Int64 {
     last = max(now.wallMicroseconds, last + 1)

@@ -35,6 +35,8 @@ public struct Message: Hashable, Sendable, CustomStringConvertible {
     case stats
     case wait(seconds: Int, count: Int? = nil)
     case quit
+    /// The server's owner takes a durable member out of one group, or of all.
+    case forget(MemberName, GroupName? = nil)
     case ok(Verb, String = "")
     case err(Refusal)
     case pong(String? = nil)
@@ -121,6 +123,7 @@ extension Message.Content {
     case .stats: .stats
     case .wait: .wait
     case .quit: .quit
+    case .forget: .forget
     case .ok: .ok
     case .err: .err
     case .pong: .pong
@@ -142,6 +145,10 @@ extension Message.Content {
       buffer.append(name)
     case .members(let group):
       buffer.append(spaceAnd: group)
+    case .forget(let name, let group):
+      buffer.append(byte: 0x20)
+      buffer.append(name)
+      if let group { buffer.append(spaceAnd: group) }
     case .join(let group, let placement, let reason):
       buffer.append(spaceAnd: group)
       if let placement, !isDelivery {

@@ -54,6 +54,9 @@ extension Message.Content {
     case .quit:
       // A parting word, as in IRC, is no reason to stay.
       self = .quit
+    case .forget:
+      self = .forget(try words.memberName(), try words.optionalGroup())
+      try words.end()
     case .ping:
       self = .ping(words.text())
     case .pong:
@@ -152,6 +155,10 @@ private struct Words {
           + "_ . or -")
     }
     return group
+  }
+
+  mutating func optionalGroup() throws(Refusal) -> GroupName? {
+    view.textIsBlank() ? nil : try group()
   }
 
   mutating func placement() throws(Refusal) -> Placement? {
@@ -269,6 +276,7 @@ extension Verb {
       "WAIT takes seconds up to \(WireLimits.waitSeconds), and a number of messages if you like: "
         + "WAIT <seconds> [<count>]"
     case .quit: "QUIT stands alone: QUIT"
+    case .forget: "FORGET takes a name, and a group if you like: FORGET <name> [<group>]"
     case .ok: "OK takes the verb it answers: OK <verb> ..."
     case .err: "ERR takes a code and the verb it answers: ERR <code> <verb> <text>"
     case .pong: "PONG takes the token of its PING: PONG [<token>]"

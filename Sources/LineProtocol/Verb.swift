@@ -4,7 +4,7 @@
 
 /// The verb of a line: what is asked for, or what kind of reply or data line it is.
 public enum Verb: UInt8, CaseIterable, Hashable, Sendable, CustomStringConvertible {
-  case nick, join, leave, msg, pm, ack, members, groups, ping, help, stats, wait, quit
+  case nick, join, leave, msg, pm, ack, members, groups, ping, help, stats, wait, quit, forget
   case ok, err, pong, info, member, group, stat
 
   /// The word on the wire.
@@ -23,6 +23,7 @@ public enum Verb: UInt8, CaseIterable, Hashable, Sendable, CustomStringConvertib
     case .stats: "STATS"
     case .wait: "WAIT"
     case .quit: "QUIT"
+    case .forget: "FORGET"
     case .ok: "OK"
     case .err: "ERR"
     case .pong: "PONG"
@@ -41,7 +42,7 @@ public enum Verb: UInt8, CaseIterable, Hashable, Sendable, CustomStringConvertib
   public var isRequest: Bool {
     switch self {
     case .nick, .join, .leave, .msg, .pm, .ack, .members, .groups, .ping, .help, .stats, .wait,
-      .quit:
+      .quit, .forget:
       true
     case .ok, .err, .pong, .info, .member, .group, .stat:
       false
@@ -84,6 +85,7 @@ public enum Verb: UInt8, CaseIterable, Hashable, Sendable, CustomStringConvertib
     case 0x53_5441_5453: self = .stats
     case 0x5741_4954: self = .wait
     case 0x5155_4954: self = .quit
+    case 0x464F_5247_4554: self = .forget
     case 0x4F4B: self = .ok
     case 0x45_5252: self = .err
     case 0x504F_4E47: self = .pong
