@@ -53,5 +53,14 @@ let package = Package(
     .testTarget(
       name: "LineChatTests", dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem"],
       swiftSettings: strict),
+    .target(
+      name: "TestSupport",
+      dependencies: ["LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "ProtocolTests",
+      dependencies: ["LineChatCore", "LineProtocol", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]
 )

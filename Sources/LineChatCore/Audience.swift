@@ -5,46 +5,46 @@ import LineProtocol
 extension Directory {
   /// The channel in which a member's session hears a group.
   private func channel(of member: Int32, _ group: Int32) -> Int32 {
-    let session = members[Int(member)]!.session
-    return sessions[Int(session)]!.speaksTags
-      ? groups[Int(group)]!.tagged : groups[Int(group)]!.plain
+    let session = members[member].session
+    return sessions[session].speaksTags
+      ? groups[group].tagged : groups[group].plain
   }
 
   private func membershipIndex(_ member: Int32, _ group: Int32) -> Int? {
-    members[Int(member)]!.memberships.firstIndex { $0.group == group }
+    members[member].memberships.firstIndex { $0.group == group }
   }
 
   func membershipSlot(_ member: Int32, _ group: Int32) -> Int32 {
     guard let index = membershipIndex(member, group) else { return -1 }
-    return members[Int(member)]!.memberships[index].slot
+    return members[member].memberships[index].slot
   }
 
   func membership(of member: Int32, in name: GroupName) -> Membership? {
     guard let group = groupIndices[name], let index = membershipIndex(member, group) else {
       return nil
     }
-    return members[Int(member)]!.memberships[index]
+    return members[member].memberships[index]
   }
 
   /// The member's session hears the group from here on.
   mutating func subscribe(_ member: Int32, _ group: Int32) {
     guard let index = membershipIndex(member, group) else { return }
-    let session = UInt32(members[Int(member)]!.session)
+    let session = UInt32(members[member].session)
     let slot = fanOut.subscribe(session, to: channel(of: member, group))
-    members[Int(member)]!.memberships[index].slot = slot
-    groups[Int(group)]!.live += 1
+    members[member].memberships[index].slot = slot
+    groups[group].live += 1
   }
 
   /// The member's session hears the group no more; what was said so far it still gets.
   mutating func unsubscribe(_ member: Int32, _ group: Int32) {
     guard let index = membershipIndex(member, group) else { return }
-    let slot = members[Int(member)]!.memberships[index].slot
-    members[Int(member)]!.memberships[index].slot = -1
-    groups[Int(group)]!.live -= 1
+    let slot = members[member].memberships[index].slot
+    members[member].memberships[index].slot = -1
+    groups[group].live -= 1
     guard let moved = fanOut.unsubscribe(channel(of: member, group), slot) else { return }
-    let other = sessions[Int(moved)]!.member
+    let other = sessions[moved].member
     if let index = membershipIndex(other, group) {
-      members[Int(other)]!.memberships[index].slot = slot
+      members[other].memberships[index].slot = slot
     }
   }
 
@@ -53,11 +53,11 @@ extension Directory {
   func publish(
     to group: Int32, from member: Int32, isTagged: Bool, _ encode: (ByteBuffer) -> Void
   ) {
-    let channel = isTagged ? groups[Int(group)]!.tagged : groups[Int(group)]!.plain
+    let channel = isTagged ? groups[group].tagged : groups[group].plain
     guard fanOut.subscriberCount(channel) > 0 else { return }
-    let session = members[Int(member)]!.session
+    let session = members[member].session
     var own: Int32?
-    if session >= 0 && sessions[Int(session)]!.speaksTags == isTagged {
+    if session >= 0 && sessions[session].speaksTags == isTagged {
       let slot = membershipSlot(member, group)
       if slot >= 0 { own = slot }
     }
@@ -69,8 +69,8 @@ extension Directory {
     of member: Int32, in group: Int32, now: Instant,
     _ encode: (_ buffer: ByteBuffer, _ name: GroupName) -> Void
   ) {
-    let name = groups[Int(group)]!.name
-    let version = groups[Int(group)]!.roster.version
+    let name = groups[group].name
+    let version = groups[group].roster.version
     let stamp = clock.stamp(now)
     publish(to: group, from: member, isTagged: false) { buffer in
       encode(buffer, name)
@@ -88,45 +88,45 @@ extension Directory {
 
   /// Everything said to the session so far comes before what is sent to it next.
   func cutShares(of session: UInt32) {
-    let member = sessions[Int(session)]!.member
-    for membership in members[Int(member)]!.memberships where membership.slot >= 0 {
+    let member = sessions[session].member
+    for membership in members[member].memberships where membership.slot >= 0 {
       fanOut.cut(channel(of: member, membership.group), membership.slot)
     }
   }
 
   /// Writes a member's present name and place into a group's roster, as a change of it.
   mutating func changeEntry(of member: Int32, called name: MemberName, in group: Int32) {
-    guard var entry = groups[Int(group)]!.roster[name] else { return }
-    entry.member = members[Int(member)]!.wire
+    guard var entry = groups[group].roster[name] else { return }
+    entry.member = members[member].wire
     entry.handle = member
     let version = nextVersion(of: group)
-    groups[Int(group)]!.roster.change(name, to: entry, as: version)
+    groups[group].roster.change(name, to: entry, as: version)
   }
 
   // MARK: Presence
 
   /// Notes whether the member speaks tags, as its latest NICK or JOIN shows.
   mutating func noteTags(_ member: Int32, _ speaksTags: Bool, isPresenceNew: Bool = false) {
-    guard members[Int(member)]!.speaksTags != speaksTags || isPresenceNew else { return }
-    members[Int(member)]!.speaksTags = speaksTags
+    guard members[member].speaksTags != speaksTags || isPresenceNew else { return }
+    members[member].speaksTags = speaksTags
     tellPresence(of: member)
   }
 
   /// Notes in all rosters whether the member is there and what it can do; where it is a durable
   /// member, those who speak tags are told, so that what waits for it is sent at once.
   mutating func tellPresence(of member: Int32) {
-    for membership in members[Int(member)]!.memberships {
-      let state = members[Int(member)]!
-      groups[Int(membership.group)]!.roster.note(
+    for membership in members[member].memberships {
+      let state = members[member]
+      groups[membership.group].roster.note(
         state.name, isOnline: state.session >= 0, speaksTags: state.speaksTags, isReachable: false)
       if membership.isDurable { tellPresence(of: member, in: membership.group) }
     }
   }
 
   func tellPresence(of member: Int32, in group: Int32) {
-    guard let entry = groups[Int(group)]!.roster[members[Int(member)]!.name] else { return }
+    guard let entry = groups[group].roster[members[member].name] else { return }
     publish(to: group, from: member, isTagged: true) { buffer in
-      appendMemberLine(buffer, groups[Int(group)]!.name, entry)
+      appendMemberLine(buffer, groups[group].name, entry)
       buffer.append("\n")
     }
   }

@@ -108,14 +108,11 @@ package struct Directory: ~Copyable {
   package let fanOut = FanOut()
   package var machine = MachineCounters()
 
-  var sessions: [Session?] = []
-  var members: [Member?] = []
-  var groups: [Group?] = []
-  private var freeSessions: [UInt32] = []
+  var sessions = Slab<Session>()
+  var members = Slab<Member>()
+  var groups = Slab<Group>()
   /// Indices of sessions that ended in this round: free when what is due to them has been taken.
   private var endedSessions: [UInt32] = []
-  private var freeMembers: [Int32] = []
-  private var freeGroups: [Int32] = []
   private var generation: UInt32 = 0
 
   /// Who has a name, or has reserved it.
@@ -169,18 +166,19 @@ extension Directory {
     _ origin: Origin, identity: Identity? = nil, now: Instant
   ) -> SessionID {
     if startedAt == nil { startedAt = now }
-    let index = freeSessions.popLast() ?? UInt32(sessions.count)
-    if Int(index) == sessions.count { sessions.append(nil) }
+    let index = UInt32(sessions.nextIndex)
     generation &+= 1
     let id = SessionID(index: index, generation: generation)
     let member = makeMember(
       Member(name: guestName(), host: origin.host, identity: nil, session: Int32(index)))
-    sessions[Int(index)] = Session(
-      id: id, origin: origin, identity: identity, member: member,
-      heardAt: now.monotonicMicroseconds)
+    let opened = sessions.insert(
+      Session(
+        id: id, origin: origin, identity: identity, member: member,
+        heardAt: now.monotonicMicroseconds))
+    precondition(opened == index, "a slab inserts where it says")
     fanOut.open(index)
     counters.opened += 1
-    let name = members[Int(member)]!.name
+    let name = members[member].name
     greet(index, name)
     effects.append(.event(.opened(id, name)))
     return id
@@ -207,8 +205,8 @@ extension Directory {
   /// A byte came, or the other side took one: a sign of life.
   package mutating func heard(_ id: SessionID, now: Instant) {
     guard isLive(id) else { return }
-    sessions[Int(id.index)]!.heardAt = now.monotonicMicroseconds
-    sessions[Int(id.index)]!.missedPings = 0
+    sessions[id.index].heardAt = now.monotonicMicroseconds
+    sessions[id.index].missedPings = 0
   }
 
   /// Whether the session's next line may be handed in. False while it waits for something, and
@@ -218,19 +216,19 @@ extension Directory {
   }
 
   package func speaksTags(_ id: SessionID) -> Bool {
-    isLive(id) && sessions[Int(id.index)]!.speaksTags
+    isLive(id) && sessions[id.index].speaksTags
   }
 
   /// A long listing is under way: `drained` wanted when its output is written.
   package func isListing(_ id: SessionID) -> Bool {
-    isLive(id) && sessions[Int(id.index)]!.activity == .listing
+    isLive(id) && sessions[id.index].activity == .listing
   }
 
   /// No more lines will come, all that came have been carried out or wait for the session to be
   /// ready. What is outstanding is still done, then it ends.
   package mutating func inputEnded(_ id: SessionID, now: Instant) {
     guard isLive(id) else { return }
-    sessions[Int(id.index)]!.inputHasEnded = true
+    sessions[id.index].inputHasEnded = true
     endIfInputEnded(id.index, now: now)
   }
 
@@ -266,12 +264,12 @@ extension Directory {
   /// The server ends: everybody is told, and every session closed.
   package mutating func shutDown(now: Instant) {
     isShuttingDown = true
-    for case .some(let session) in sessions where session.activity != .ending {
-      fanOut.release(session.id.index)
-      fanOut.send(to: session.id.index, isReply: true) {
+    for session in sessions.indices.map(UInt32.init) {
+      fanOut.release(session)
+      fanOut.send(to: session, isReply: true) {
         $0.append("INFO shutting-down the server is stopping; connect again later\n")
       }
-      end(session.id.index, reason: "server stopped", now: now)
+      end(session, reason: "server stopped", now: now)
     }
   }
 
@@ -292,14 +290,12 @@ extension Directory {
   ) {
     fanOut.endRound(body)
     for session in fanOut.takeOverrun() {
-      if let state = sessions[Int(session)], state.activity == .listing {
-        effects.append(.overrun(state.id))
+      if sessions.holds(session), sessions[session].activity == .listing {
+        effects.append(.overrun(sessions[session].id))
       }
     }
-    if !endedSessions.isEmpty {
-      freeSessions.append(contentsOf: endedSessions)
-      endedSessions.removeAll(keepingCapacity: true)
-    }
+    for session in endedSessions { sessions.reuse(Int32(session)) }
+    endedSessions.removeAll(keepingCapacity: true)
   }
 }
 
@@ -307,21 +303,18 @@ extension Directory {
 
 extension Directory {
   func isLive(_ id: SessionID) -> Bool {
-    guard Int(id.index) < sessions.count, let session = sessions[Int(id.index)] else {
-      return false
-    }
-    return session.id == id
+    sessions.holds(id.index) && sessions[id.index].id == id
   }
 
   private func isReady(_ id: SessionID) -> Bool {
-    isLive(id) && sessions[Int(id.index)]!.activity == .ready
+    isLive(id) && sessions[id.index].activity == .ready
   }
 
   /// The session accepts lines again.
   mutating func makeReady(_ session: UInt32) {
-    guard let state = sessions[Int(session)], state.activity != .ending else { return }
-    sessions[Int(session)]!.activity = .ready
-    effects.append(.resume(state.id))
+    guard sessions.holds(session), sessions[session].activity != .ending else { return }
+    sessions[session].activity = .ready
+    effects.append(.resume(sessions[session].id))
   }
 
   private mutating func endThoseDone(now: Instant) {
@@ -332,29 +325,32 @@ extension Directory {
 
   /// Ends a session that is ready where no more lines will come.
   mutating func endIfInputEnded(_ session: UInt32, now: Instant) {
-    guard let state = sessions[Int(session)], state.inputHasEnded, state.activity == .ready
+    guard sessions.holds(session), sessions[session].inputHasEnded,
+      sessions[session].activity == .ready
     else { return }
     end(session, reason: "connection closed", now: now)
   }
 
   /// Ends a session from this side: what is due to it is still written.
   mutating func end(_ session: UInt32, reason: String, now: Instant) {
-    guard let state = sessions[Int(session)] else { return }
-    sessions[Int(session)]!.activity = .ending
+    guard sessions.holds(session) else { return }
+    let id = sessions[session].id
+    sessions[session].activity = .ending
     fanOut.release(session)
     finish(session, reason: reason, now: now)
-    effects.append(.close(state.id))
+    effects.append(.close(id))
   }
 
   /// Takes a session out: its memberships that are not durable end with it.
   private mutating func finish(_ session: UInt32, reason: String, now: Instant) {
-    guard let state = sessions[Int(session)] else { return }
+    guard sessions.holds(session) else { return }
+    let state = sessions[session]
     stopWaiting(session)
     listings[session] = nil
     fanOut.release(session)
-    let name = members[Int(state.member)]!.name
+    let name = members[state.member].name
     detach(state.member, reason: reason, now: now)
-    sessions[Int(session)] = nil
+    sessions.remove(Int32(session))
     endedSessions.append(session)
     effects.append(.event(.closed(state.id, name, reason: reason)))
   }
@@ -362,56 +358,54 @@ extension Directory {
   /// A member loses its session.
   mutating func detach(_ member: Int32, reason: String, now: Instant) {
     let told = reason == "quit" ? "" : reason
-    for membership in members[Int(member)]!.memberships {
+    for membership in members[member].memberships {
       if membership.slot >= 0 { unsubscribe(member, membership.group) }
       if !membership.isDurable {
         removeMembership(
           member, membership.group, reason: told, isTold: !isShuttingDown, now: now)
       }
     }
-    members[Int(member)]!.session = -1
+    members[member].session = -1
     if !isShuttingDown { tellPresence(of: member) }
     dropIfUnused(member)
   }
 
   /// A member without session, durable membership and change under way is forgotten.
   mutating func dropIfUnused(_ member: Int32) {
-    guard let state = members[Int(member)], state.session < 0, state.memberships.isEmpty,
-      state.pendingChanges == 0
-    else { return }
+    guard members.holds(member) else { return }
+    let state = members[member]
+    guard state.session < 0, state.memberships.isEmpty, state.pendingChanges == 0 else { return }
     names[state.name] = nil
     noteListener(member, from: state.place, to: .relay)
-    members[Int(member)] = nil
-    freeMembers.append(member)
+    members.remove(member)
+    members.reuse(member)
   }
 
   private mutating func makeMember(_ member: Member) -> Int32 {
-    let index = freeMembers.popLast() ?? Int32(members.count)
-    if Int(index) == members.count { members.append(nil) }
+    let index = members.insert(member)
     names[member.name] = index
-    members[Int(index)] = member
     return index
   }
 
   mutating func makeGroup(_ name: GroupName) -> Int32 {
-    let index = freeGroups.popLast() ?? Int32(groups.count)
-    if Int(index) == groups.count { groups.append(nil) }
-    groups[Int(index)] = Group(
-      name: name, roster: Roster(version: version(changes)), plain: fanOut.makeChannel(),
-      tagged: fanOut.makeChannel(), stream: random.next())
+    let index = groups.insert(
+      Group(
+        name: name, roster: Roster(version: version(changes)), plain: fanOut.makeChannel(),
+        tagged: fanOut.makeChannel(), stream: random.next()))
     groupIndices[name] = index
     groupOrder.insert(index, at: orderPosition(of: name))
     return index
   }
 
   mutating func dropGroupIfEmpty(_ index: Int32) {
-    guard let group = groups[Int(index)], group.roster.count == 0 else { return }
+    guard groups.holds(index), groups[index].roster.count == 0 else { return }
+    let group = groups[index]
     groupOrder.remove(at: orderPosition(of: group.name))
     groupIndices[group.name] = nil
     fanOut.removeChannel(group.plain)
     fanOut.removeChannel(group.tagged)
-    groups[Int(index)] = nil
-    freeGroups.append(index)
+    groups.remove(index)
+    groups.reuse(index)
   }
 
   /// The first position in `groupOrder` whose group's name is not before `name`.
@@ -419,7 +413,7 @@ extension Directory {
     var (low, high) = (0, groupOrder.count)
     while low < high {
       let middle = (low + high) / 2
-      if groups[Int(groupOrder[middle])]!.name < name { low = middle + 1 } else { high = middle }
+      if groups[groupOrder[middle]].name < name { low = middle + 1 } else { high = middle }
     }
     return low
   }
@@ -434,7 +428,7 @@ extension Directory {
   /// The next version of a group's roster.
   mutating func nextVersion(of group: Int32) -> RosterVersion {
     changes += 1
-    return version(groups[Int(group)]!.roster.version.number + 1)
+    return version(groups[group].roster.version.number + 1)
   }
 
   private func version(_ number: UInt64) -> RosterVersion {
@@ -443,9 +437,9 @@ extension Directory {
 
   /// The message id of the next private message to a member that comes without one.
   mutating func nextPrivateID(to member: Int32) -> String {
-    if members[Int(member)]!.stream == 0 { members[Int(member)]!.stream = random.next() }
-    members[Int(member)]!.sequence += 1
-    return messageID(members[Int(member)]!.stream, members[Int(member)]!.sequence)
+    if members[member].stream == 0 { members[member].stream = random.next() }
+    members[member].sequence += 1
+    return messageID(members[member].stream, members[member].sequence)
   }
 
   /// The value of a `msgid` tag.

@@ -24,8 +24,8 @@ extension Directory {
     if let near = Self.request(near: upper), let help = Help.of(near) {
       return "did you mean \(near.word)? \(help.syntax)"
     }
-    let group = members[Int(sessions[Int(session)]!.member)]!.memberships.first.map {
-      groups[Int($0.group)]!.name.description
+    let group = members[sessions[session].member].memberships.first.map {
+      groups[$0.group].name.description
     }
     guard let group else {
       return "no such request; JOIN <group> first, then MSG <group> <text>; HELP lists all"

@@ -24,7 +24,7 @@ extension Directory {
     of name: GroupName, _ request: Request, as verb: Verb = .members
   ) throws(Refusal) {
     guard let group = groupIndices[name] else { throw noSuchGroup(name, verb) }
-    let state = groups[Int(group)]!
+    let state = groups[group]
     list(.members(state.roster, state.name, next: 0), as: verb, request)
   }
 
@@ -39,7 +39,7 @@ extension Directory {
     let room = listings.count < Limits.listings ? configuration.listingPieceBytes : .max
     if writePiece(of: &listing, bytes: room, to: request.session) { return }
     listings[request.session] = listing
-    sessions[Int(request.session)]!.activity = .listing
+    sessions[request.session].activity = .listing
     fanOut.hold(request.session)
     watch(request.session, listing.piece, now: request.now)
   }
@@ -63,14 +63,12 @@ extension Directory {
     deadlines.insert(
       Deadline(
         at: now.monotonicMicroseconds + Limits.listingStallMicroseconds,
-        session: sessions[Int(session)]!.id, kind: .listing(piece)))
+        session: sessions[session].id, kind: .listing(piece)))
   }
 
   mutating func listingStalled(_ session: UInt32, _ piece: UInt64) {
-    guard let listing = listings[session], listing.piece == piece,
-      let state = sessions[Int(session)]
-    else { return }
-    effects.append(.overrun(state.id))
+    guard listings[session]?.piece == piece else { return }
+    effects.append(.overrun(sessions[session].id))
   }
 
   /// Writes about so many bytes. Returns whether the listing is complete.
@@ -116,12 +114,12 @@ extension Directory {
     var position = 0
     if let name {
       position = orderPosition(of: name)
-      if position < groupOrder.count, groups[Int(groupOrder[position])]!.name == name {
+      if position < groupOrder.count, groups[groupOrder[position]].name == name {
         position += 1
       }
     }
     guard position < groupOrder.count else { return nil }
-    return groups[Int(groupOrder[position])]
+    return groups[groupOrder[position]]
   }
 }
 

@@ -29,9 +29,9 @@ struct Pending {
 
 extension Directory {
   mutating func rename(to name: MemberName, _ request: Request) throws(Refusal) {
-    let session = sessions[Int(request.session)]!
+    let session = sessions[request.session]
     let member = session.member
-    let old = members[Int(member)]!.name
+    let old = members[member].name
     if let holder = names[name], holder != member {
       try takeUp(name, of: holder, request)
       return replyToRename(request.session, request.label)
@@ -40,17 +40,17 @@ extension Directory {
       noteTags(member, request.isTagged)
       return replyToRename(request.session, request.label)
     }
-    if members[Int(member)]!.isDurable {
+    if members[member].isDurable {
       names[name] = member
       return try persist(
-        .renamed(members[Int(member)]!.wire, name), .rename(name), member, request)
+        .renamed(members[member].wire, name), .rename(name), member, request)
     }
     applyRename(member, to: name, isTagged: request.isTagged, now: request.now)
     replyToRename(request.session, request.label)
   }
 
   private func replyToRename(_ session: UInt32, _ label: String?) {
-    let name = members[Int(sessions[Int(session)]!.member)]!.name
+    let name = members[sessions[session].member].name
     reply(session, label) {
       $0.append("OK NICK ")
       $0.append(name)
@@ -60,18 +60,18 @@ extension Directory {
   private mutating func applyRename(
     _ member: Int32, to name: MemberName, isTagged: Bool, now: Instant
   ) {
-    let before = members[Int(member)]!.wire
+    let before = members[member].wire
     names[before.name] = nil
     names[name] = member
-    members[Int(member)]!.name = name
-    let session = members[Int(member)]!.session
-    if session >= 0, let identity = sessions[Int(session)]!.identity {
-      members[Int(member)]!.identity = identity
+    members[member].name = name
+    let session = members[member].session
+    if session >= 0, let identity = sessions[session].identity {
+      members[member].identity = identity
     }
-    for membership in members[Int(member)]!.memberships {
+    for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)
     }
-    tellRename(before, to: name, of: member, in: members[Int(member)]!.memberships, now: now)
+    tellRename(before, to: name, of: member, in: members[member].memberships, now: now)
     noteTags(member, isTagged)
     effects.append(.event(.renamed(before, to: name)))
   }
@@ -84,12 +84,12 @@ extension Directory {
   ) {
     let stamp = Timestamp.text(clock.stamp(now))
     let sweep = nextSweep()
-    let own = members[Int(member)]!.session
-    if own >= 0 { sessions[Int(own)]!.sweep = sweep }
+    let own = members[member].session
+    if own >= 0 { sessions[own].sweep = sweep }
     for membership in memberships {
-      let group = groups[Int(membership.group)]!
-      for hearer in fanOut.subscribers(group.plain) where sessions[Int(hearer)]!.sweep != sweep {
-        sessions[Int(hearer)]!.sweep = sweep
+      let group = groups[membership.group]
+      for hearer in fanOut.subscribers(group.plain) where sessions[hearer].sweep != sweep {
+        sessions[hearer].sweep = sweep
         cutShares(of: hearer)
         fanOut.send(to: hearer, isReply: false) { appendRename($0, before, name) }
       }
@@ -118,9 +118,9 @@ extension Directory {
   private mutating func takeUp(
     _ name: MemberName, of holder: Int32, _ request: Request
   ) throws(Refusal) {
-    let session = sessions[Int(request.session)]!
-    let own = members[Int(session.member)]!
-    let held = members[Int(holder)]!
+    let session = sessions[request.session]
+    let own = members[session.member]
+    let held = members[holder]
     let isByKey = held.identity != nil && held.identity == session.identity
     func refusal(_ why: String) -> Refusal {
       Refusal(
@@ -142,51 +142,51 @@ extension Directory {
   }
 
   private mutating func replaceSession(of member: Int32, now: Instant) {
-    let older = UInt32(members[Int(member)]!.session)
+    let older = UInt32(members[member].session)
     refuse(
       Refusal(
         code: .nameTaken, verb: nil,
-        text: "\(members[Int(member)]!.name) was taken up from another connection with its key"),
+        text: "\(members[member].name) was taken up from another connection with its key"),
       to: older, label: nil)
     // The member must outlive the session that is replaced.
-    members[Int(member)]!.pendingChanges += 1
+    members[member].pendingChanges += 1
     end(older, reason: "replaced by a newer connection", now: now)
-    members[Int(member)]!.pendingChanges -= 1
+    members[member].pendingChanges -= 1
   }
 
   /// The session's present member, which has no durable membership, becomes the one it took up;
   /// it brings along the groups where that one is not.
   private mutating func move(_ guest: Int32, into member: Int32, _ request: Request) {
     let session = request.session
-    let before = members[Int(guest)]!.wire
-    let name = members[Int(member)]!.name
-    let brought = members[Int(guest)]!.memberships
+    let before = members[guest].wire
+    let name = members[member].name
+    let brought = members[guest].memberships
     for membership in brought where membership.slot >= 0 { unsubscribe(guest, membership.group) }
-    members[Int(guest)]!.session = -1
-    sessions[Int(session)]!.member = member
-    members[Int(member)]!.session = Int32(session)
-    members[Int(member)]!.host = sessions[Int(session)]!.origin.host
-    if let identity = sessions[Int(session)]!.identity {
-      members[Int(member)]!.identity = identity
+    members[guest].session = -1
+    sessions[session].member = member
+    members[member].session = Int32(session)
+    members[member].host = sessions[session].origin.host
+    if let identity = sessions[session].identity {
+      members[member].identity = identity
     }
     var transferred: [Membership] = []
     for membership in brought {
-      if groups[Int(membership.group)]!.roster.contains(name) {
+      if groups[membership.group].roster.contains(name) {
         removeMembership(guest, membership.group, reason: "", isTold: true, now: request.now)
       } else {
-        members[Int(guest)]!.memberships.removeAll { $0.group == membership.group }
+        members[guest].memberships.removeAll { $0.group == membership.group }
         let bare = Membership(group: membership.group, slot: -1, isDurable: false)
-        members[Int(member)]!.memberships.append(bare)
+        members[member].memberships.append(bare)
         changeEntry(of: member, called: before.name, in: membership.group)
         transferred.append(bare)
       }
     }
     tellRename(before, to: name, of: member, in: transferred, now: request.now)
-    for membership in members[Int(member)]!.memberships { subscribe(member, membership.group) }
+    for membership in members[member].memberships { subscribe(member, membership.group) }
     noteTags(member, request.isTagged, isPresenceNew: true)
     dropIfUnused(guest)
     effects.append(
-      .event(.tookUp(sessions[Int(session)]!.id, members[Int(member)]!.wire)))
+      .event(.tookUp(sessions[session].id, members[member].wire)))
   }
 }
 
@@ -196,7 +196,7 @@ extension Directory {
   mutating func join(
     _ name: GroupName, _ placement: Placement?, _ request: Request
   ) throws(Refusal) {
-    let session = sessions[Int(request.session)]!
+    let session = sessions[request.session]
     let member = session.member
     let place = try placement.map { (placement) throws(Refusal) in
       try self.place(placement, of: session.origin)
@@ -204,9 +204,9 @@ extension Directory {
     let present = membership(of: member, in: name)
     if present == nil { try checkRoom(for: member, in: name) }
     let isChange =
-      place != nil && (present?.isDurable != true || place != members[Int(member)]!.place)
+      place != nil && (present?.isDurable != true || place != members[member].place)
     if isChange, let place {
-      let wire = LineProtocol.Member(name: members[Int(member)]!.name, place: place)
+      let wire = LineProtocol.Member(name: members[member].name, place: place)
       return try persist(.joined(wire, name), .join(name, place), member, request)
     }
     if present == nil {
@@ -263,7 +263,7 @@ extension Directory {
   }
 
   private func checkRoom(for member: Int32, in name: GroupName) throws(Refusal) {
-    guard members[Int(member)]!.memberships.count < Limits.groupsPerMember else {
+    guard members[member].memberships.count < Limits.groupsPerMember else {
       throw Refusal(
         code: .rateLimited, verb: .join,
         text: "you are in \(Limits.groupsPerMember) groups, no more are allowed; LEAVE one first")
@@ -278,22 +278,22 @@ extension Directory {
   private mutating func applyJoin(
     _ member: Int32, _ name: GroupName, _ place: Place, isTagged: Bool, now: Instant
   ) {
-    let before = members[Int(member)]!.place
+    let before = members[member].place
     let present = membership(of: member, in: name)
     if place != before {
       noteListener(member, from: before, to: place)
-      members[Int(member)]!.place = place
-      for membership in members[Int(member)]!.memberships {
-        changeEntry(of: member, called: members[Int(member)]!.name, in: membership.group)
+      members[member].place = place
+      for membership in members[member].memberships {
+        changeEntry(of: member, called: members[member].name, in: membership.group)
         tellJoin(of: member, in: membership.group, now: now)
       }
-      effects.append(.event(.moved(members[Int(member)]!.wire, from: before)))
+      effects.append(.event(.moved(members[member].wire, from: before)))
     }
     if let present {
-      let index = members[Int(member)]!.memberships.firstIndex { $0.group == present.group }
+      let index = members[member].memberships.firstIndex { $0.group == present.group }
       if let index {
-        let slot = members[Int(member)]!.memberships[index].slot
-        members[Int(member)]!.memberships[index] =
+        let slot = members[member].memberships[index].slot
+        members[member].memberships[index] =
           Membership(group: present.group, slot: slot, isDurable: true)
       }
       noteTags(member, isTagged)
@@ -308,13 +308,13 @@ extension Directory {
   ) {
     noteTags(member, isTagged)
     let group = groupIndices[name] ?? makeGroup(name)
-    let state = members[Int(member)]!
-    groups[Int(group)]!.roster.append(
+    let state = members[member]
+    groups[group].roster.append(
       Roster.Entry(
         member: state.wire, isOnline: state.session >= 0, speaksTags: state.speaksTags,
         isReachable: false, handle: member),
       as: nextVersion(of: group))
-    members[Int(member)]!.memberships.append(
+    members[member].memberships.append(
       Membership(group: group, slot: -1, isDurable: isDurable))
     if state.session >= 0 { subscribe(member, group) }
     tellJoin(of: member, in: group, now: now)
@@ -322,11 +322,11 @@ extension Directory {
     effects.append(
       .event(
         .joined(
-          state.wire, groups[Int(group)]!.name, members: groups[Int(group)]!.roster.count)))
+          state.wire, groups[group].name, members: groups[group].roster.count)))
   }
 
   private mutating func tellJoin(of member: Int32, in group: Int32, now: Instant) {
-    let wire = members[Int(member)]!.wire
+    let wire = members[member].wire
     tellChange(of: member, in: group, now: now) { buffer, name in
       appendSource(buffer, wire)
       buffer.append("JOIN ")
@@ -339,18 +339,18 @@ extension Directory {
 
 extension Directory {
   mutating func leave(_ name: GroupName, _ request: Request) throws(Refusal) {
-    let member = sessions[Int(request.session)]!.member
+    let member = sessions[request.session].member
     guard let group = groupIndices[name] else { throw noSuchGroup(name, .leave) }
     guard let membership = membership(of: member, in: name) else {
       throw Refusal(
         code: .notMember, verb: .leave,
-        text: "you are not in \(groups[Int(group)]!.name); nothing to leave")
+        text: "you are not in \(groups[group].name); nothing to leave")
     }
     if membership.isDurable {
       return try persist(
-        .left(members[Int(member)]!.wire, name), .leave(name), member, request)
+        .left(members[member].wire, name), .leave(name), member, request)
     }
-    let written = groups[Int(group)]!.name
+    let written = groups[group].name
     removeMembership(member, group, reason: "", isTold: true, now: request.now)
     replyToLeave(request.session, request.label, written)
   }
@@ -372,10 +372,10 @@ extension Directory {
   mutating func removeMembership(
     _ member: Int32, _ group: Int32, reason: String, isTold: Bool, now: Instant
   ) {
-    let wire = members[Int(member)]!.wire
+    let wire = members[member].wire
     if membershipSlot(member, group) >= 0 { unsubscribe(member, group) }
-    members[Int(member)]!.memberships.removeAll { $0.group == group }
-    groups[Int(group)]!.roster.remove(wire.name, as: nextVersion(of: group))
+    members[member].memberships.removeAll { $0.group == group }
+    groups[group].roster.remove(wire.name, as: nextVersion(of: group))
     if isTold {
       tellChange(of: member, in: group, now: now) { buffer, name in
         appendSource(buffer, wire)
@@ -390,7 +390,7 @@ extension Directory {
     effects.append(
       .event(
         .left(
-          wire, groups[Int(group)]!.name, members: groups[Int(group)]!.roster.count,
+          wire, groups[group].name, members: groups[group].roster.count,
           reason: reason)))
     dropGroupIfEmpty(group)
   }
@@ -410,24 +410,24 @@ extension Directory {
         text: "the disk does not keep up; try again in a moment")
     }
     let ticket = nextTicket()
-    members[Int(member)]!.pendingChanges += 1
-    sessions[Int(request.session)]!.activity = .persisting
+    members[member].pendingChanges += 1
+    sessions[request.session].activity = .persisting
     pending[ticket] = Pending(
-      step: step, member: member, session: sessions[Int(request.session)]!.id,
+      step: step, member: member, session: sessions[request.session].id,
       label: request.label, speaksTags: request.isTagged)
     effects.append(.persist(change, ticket))
   }
 
   /// A name reserved for a rename that will not be is free again.
   private mutating func giveBackName(of step: Pending.Step, _ member: Int32) {
-    if case .rename(let name) = step, name != members[Int(member)]!.name { names[name] = nil }
+    if case .rename(let name) = step, name != members[member].name { names[name] = nil }
   }
 
   /// Second step: the change is on disk. Now it is numbered, applied, told and answered.
   package mutating func persisted(_ ticket: Ticket, now: Instant) {
     guard let waiting = pending.removeValue(forKey: ticket) else { return }
     let member = waiting.member
-    members[Int(member)]!.pendingChanges -= 1
+    members[member].pendingChanges -= 1
     let session = isLive(waiting.session) ? waiting.session.index : nil
     if let session { makeReady(session) }
     switch waiting.step {
@@ -443,7 +443,7 @@ extension Directory {
       }
     case .leave(let name):
       guard let group = groupIndices[name] else { break }
-      let written = groups[Int(group)]!.name
+      let written = groups[group].name
       if membership(of: member, in: name) != nil {
         removeMembership(member, group, reason: "", isTold: true, now: now)
       }
@@ -460,7 +460,7 @@ extension Directory {
   package mutating func persistFailed(_ ticket: Ticket, reason: String, now: Instant) {
     guard let waiting = pending.removeValue(forKey: ticket) else { return }
     let member = waiting.member
-    members[Int(member)]!.pendingChanges -= 1
+    members[member].pendingChanges -= 1
     giveBackName(of: waiting.step, member)
     dropIfUnused(member)
     guard isLive(waiting.session) else { return }

@@ -36,7 +36,7 @@ extension Directory {
     counters.messages += 1
     if request.isTagged { learnTime(request) }
     let text = view.text()
-    let member = sessions[Int(request.session)]!.member
+    let member = sessions[request.session].member
     let handed: Int
     let others: Int
     if request.isTagged, let narrowed = request.tags["to"] {
@@ -48,14 +48,14 @@ extension Directory {
     counters.deliveries += handed
     reply(request.session, request.label) { buffer in
       buffer.append("OK MSG ")
-      buffer.append(groups[Int(group)]!.name)
+      buffer.append(groups[group].name)
       buffer.append(byte: UInt8(ascii: " "))
       buffer.append(decimal: handed)
       buffer.append(byte: UInt8(ascii: "/"))
       buffer.append(decimal: others)
     }
     if configuration.isTracing {
-      report(text, to: groups[Int(group)]!.name.description, from: member, handed)
+      report(text, to: groups[group].name.description, from: member, handed)
     }
   }
 
@@ -64,8 +64,8 @@ extension Directory {
     _ text: UnsafeRawBufferPointer, in group: Int32, from member: Int32, _ request: Request
   ) throws(Refusal) -> (Int, Int) {
     let isMember = bringToFront(member, group)
-    let wire = members[Int(member)]!.wire
-    let name = groups[Int(group)]!.name
+    let wire = members[member].wire
+    let name = groups[group].name
     let tags = try stampedTags(request, heardIn: group)
     publish(to: group, from: member, isTagged: false) { appendMessage($0, wire, name, text) }
     if let tags {
@@ -75,8 +75,8 @@ extension Directory {
       }
     }
     let own = isMember ? 1 : 0
-    let counts = (groups[Int(group)]!.live - own, groups[Int(group)]!.roster.count - own)
-    if !groups[Int(group)]!.waiting.isEmpty { noteReceived(in: group) }
+    let counts = (groups[group].live - own, groups[group].roster.count - own)
+    if !groups[group].waiting.isEmpty { noteReceived(in: group) }
     return counts
   }
 
@@ -86,16 +86,16 @@ extension Directory {
     _ text: UnsafeRawBufferPointer, in group: Int32, to narrowed: String, from member: Int32,
     _ request: Request
   ) throws(Refusal) -> (Int, Int) {
-    let wire = members[Int(member)]!.wire
-    let name = groups[Int(group)]!.name
+    let wire = members[member].wire
+    let name = groups[group].name
     let tags = try stampedTags(request, heardIn: group)
     var (handed, others) = (0, 0)
     for entry in audience(narrowed, in: group) where entry.handle != member {
       others += 1
-      let session = members[Int(entry.handle)]!.session
+      let session = members[entry.handle].session
       guard session >= 0 else { continue }
       handed += 1
-      let isTagged = sessions[Int(session)]!.speaksTags
+      let isTagged = sessions[session].speaksTags
       // What was said to all before comes before this.
       cutShares(of: UInt32(session))
       fanOut.send(to: UInt32(session), isReply: false) { buffer in
@@ -108,7 +108,7 @@ extension Directory {
   }
 
   private func audience(_ narrowed: String, in group: Int32) -> [Roster.Entry] {
-    let roster = groups[Int(group)]!.roster
+    let roster = groups[group].roster
     var seen: Set<MemberName> = []
     var audience: [Roster.Entry] = []
     for word in narrowed.split(separator: ",") {
@@ -126,9 +126,9 @@ extension Directory {
   /// The member's membership of the group becomes the first to be looked at: who says something
   /// in a group mostly goes on there. Returns whether there is one.
   private mutating func bringToFront(_ member: Int32, _ group: Int32) -> Bool {
-    guard let index = members[Int(member)]!.memberships.firstIndex(where: { $0.group == group })
+    guard let index = members[member].memberships.firstIndex(where: { $0.group == group })
     else { return false }
-    if index > 0 { members[Int(member)]!.memberships.swapAt(0, index) }
+    if index > 0 { members[member].memberships.swapAt(0, index) }
     return true
   }
 
@@ -136,11 +136,11 @@ extension Directory {
   private mutating func stampedTags(_ request: Request, heardIn group: Int32) throws(Refusal)
     -> Tags?
   {
-    guard fanOut.subscriberCount(groups[Int(group)]!.tagged) > 0 else { return nil }
+    guard fanOut.subscriberCount(groups[group].tagged) > 0 else { return nil }
     var tags = try passedOn(request, .msg)
     if tags["msgid"] == nil {
-      groups[Int(group)]!.sequence += 1
-      tags["msgid"] = messageID(groups[Int(group)]!.stream, groups[Int(group)]!.sequence)
+      groups[group].sequence += 1
+      tags["msgid"] = messageID(groups[group].stream, groups[group].sequence)
     }
     if tags["time"] == nil { tags["time"] = Timestamp.text(clock.stamp(request.now)) }
     return tags
@@ -185,7 +185,7 @@ extension Directory {
     effects.append(
       .event(
         .said(
-          members[Int(member)]!.wire, to: destination, text: String(decoding: text, as: UTF8.self),
+          members[member].wire, to: destination, text: String(decoding: text, as: UTF8.self),
           handed: handed)))
   }
 
@@ -220,8 +220,8 @@ extension Directory {
         text: "there is no \(recipient) here; MEMBERS <group> lists who is in a group")
     }
     if request.isTagged { learnTime(request) }
-    let session = members[Int(receiver)]!.session
-    let name = members[Int(receiver)]!.name
+    let session = members[receiver].session
+    let name = members[receiver].name
     guard session >= 0 else {
       throw Refusal(
         code: .unreachable, verb: .pm,
@@ -230,10 +230,10 @@ extension Directory {
     counters.messages += 1
     counters.deliveries += 1
     let text = view.text()
-    let member = sessions[Int(request.session)]!.member
-    let wire = members[Int(member)]!.wire
+    let member = sessions[request.session].member
+    let wire = members[member].wire
     var tags: Tags?
-    if sessions[Int(session)]!.speaksTags { tags = try privateTags(request, to: receiver) }
+    if sessions[session].speaksTags { tags = try privateTags(request, to: receiver) }
     fanOut.send(to: UInt32(session), isReply: false) { buffer in
       tags?.render(into: buffer)
       appendSource(buffer, wire)
@@ -263,14 +263,14 @@ extension Directory {
   private func find(_ recipient: Recipient) -> Int32? {
     switch recipient {
     case .name(let name):
-      guard let member = names[name], members[Int(member)]!.name == name else { return nil }
+      guard let member = names[name], members[member].name == name else { return nil }
       return member
     case .member(let wire):
-      guard let member = names[wire.name], members[Int(member)]!.wire == wire else { return nil }
+      guard let member = names[wire.name], members[member].wire == wire else { return nil }
       return member
     case .endpoint(let endpoint):
       guard let there = listeners[endpoint] else { return nil }
-      return there.first { members[Int($0)]!.session >= 0 } ?? there.first
+      return there.first { members[$0].session >= 0 } ?? there.first
     }
   }
 }
@@ -286,11 +286,11 @@ extension Directory {
       let to = request.tags["to"], let name = MemberName(to), let member = names[name],
       GroupName(bytes: destination) != nil
     else { return }
-    let session = members[Int(member)]!.session
-    guard session >= 0, sessions[Int(session)]!.speaksTags,
+    let session = members[member].session
+    guard session >= 0, sessions[session].speaksTags,
       let tags = try? passedOn(request, .ack)
     else { return }
-    let wire = members[Int(sessions[Int(request.session)]!.member)]!.wire
+    let wire = members[sessions[request.session].member].wire
     fanOut.send(to: UInt32(session), isReply: false) { buffer in
       tags.render(into: buffer)
       appendSource(buffer, wire)
@@ -310,33 +310,33 @@ extension Directory {
     let session = request.session
     let number = nextTicket().number
     waits[session] = Wait(number: number, label: request.label, count: count)
-    sessions[Int(session)]!.activity = .waiting
-    let member = sessions[Int(session)]!.member
-    for membership in members[Int(member)]!.memberships {
+    sessions[session].activity = .waiting
+    let member = sessions[session].member
+    for membership in members[member].memberships {
       addWaiting(Waiting(session: session, number: number), in: membership.group)
     }
     deadlines.insert(
       Deadline(
         at: request.now.monotonicMicroseconds + Int64(seconds) * 1_000_000,
-        session: sessions[Int(session)]!.id, kind: .wait(number)))
+        session: sessions[session].id, kind: .wait(number)))
   }
 
   /// Those whose WAIT has ended are left in a group's list until it is looked through: taking each
   /// out by itself would cost the square of their number where all end with one message.
   private mutating func addWaiting(_ waiting: Waiting, in group: Int32) {
-    if groups[Int(group)]!.waiting.count > 2 * groups[Int(group)]!.live + 16 {
-      groups[Int(group)]!.waiting.removeAll { waits[$0.session]?.number != $0.number }
+    if groups[group].waiting.count > 2 * groups[group].live + 16 {
+      groups[group].waiting.removeAll { waits[$0.session]?.number != $0.number }
     }
-    groups[Int(group)]!.waiting.append(waiting)
+    groups[group].waiting.append(waiting)
   }
 
   private mutating func noteReceived(in group: Int32) {
-    let waiting = groups[Int(group)]!.waiting
+    let waiting = groups[group].waiting
     for one in waiting where waits[one.session]?.number == one.number {
       noteReceived(one.session)
     }
     // Nobody starts a WAIT while another's message is carried out: nothing was added meanwhile.
-    groups[Int(group)]!.waiting = waiting.filter { waits[$0.session]?.number == $0.number }
+    groups[group].waiting = waiting.filter { waits[$0.session]?.number == $0.number }
   }
 
   /// A message came for a session that may be in a WAIT.
@@ -363,7 +363,7 @@ extension Directory {
       $0.append(decimal: wait.received)
     }
     makeReady(session)
-    endingNext.append(sessions[Int(session)]!.id)
+    endingNext.append(sessions[session].id)
   }
 
   /// Takes a session out of its WAIT without a word.

@@ -73,7 +73,7 @@ extension Directory {
     request.label = tags["label"]
     request.tags = tags
     request.tagBytes = view.tags.count
-    if !sessions[Int(request.session)]!.speaksTags {
+    if !sessions[request.session].speaksTags {
       startTags(request.session, now: request.now)
     }
   }
@@ -81,7 +81,7 @@ extension Directory {
   /// A source is believed where it is the speaker's own; anything else would be another's word.
   private func checkSource(of view: LineView, _ session: UInt32) throws(Refusal) {
     let bytes = UnsafeRawBufferPointer(rebasing: view.bytes[view.source])
-    let own = members[Int(sessions[Int(session)]!.member)]!.wire
+    let own = members[sessions[session].member].wire
     guard let source = LineProtocol.Member(bytes: bytes), source == own else {
       throw Refusal(
         code: .forbidden, verb: view.verb, text: "you are \(own) here; leave the source away")
@@ -90,15 +90,15 @@ extension Directory {
 
   /// The session's first tagged line: from here on it gets tagged lines.
   private mutating func startTags(_ session: UInt32, now: Instant) {
-    let member = sessions[Int(session)]!.member
-    let subscribed = members[Int(member)]!.memberships.filter { $0.slot >= 0 }
+    let member = sessions[session].member
+    let subscribed = members[member].memberships.filter { $0.slot >= 0 }
     for membership in subscribed { unsubscribe(member, membership.group) }
-    sessions[Int(session)]!.speaksTags = true
+    sessions[session].speaksTags = true
     for membership in subscribed { subscribe(member, membership.group) }
     deadlines.insert(
       Deadline(
         at: now.monotonicMicroseconds + Limits.silenceMicroseconds,
-        session: sessions[Int(session)]!.id, kind: .silence))
+        session: sessions[session].id, kind: .silence))
   }
 }
 
@@ -120,7 +120,7 @@ extension Directory {
   private func appendTags(
     _ label: String?, _ version: RosterVersion?, _ session: UInt32, to buffer: ByteBuffer
   ) {
-    guard sessions[Int(session)]!.speaksTags else { return }
+    guard sessions[session].speaksTags else { return }
     var tags = Tags()
     tags["label"] = label
     if let version { tags["version"] = version.description }
@@ -130,8 +130,8 @@ extension Directory {
   mutating func refuse(_ refusal: Refusal, to session: UInt32, label: String?) {
     counters.refusals += 1
     reply(session, label) { refusal.appendLine(to: $0) }
-    let state = sessions[Int(session)]!
-    effects.append(.event(.refused(state.id, members[Int(state.member)]!.name, refusal)))
+    let state = sessions[session]
+    effects.append(.event(.refused(state.id, members[state.member].name, refusal)))
   }
 
   mutating func quit(_ request: Request) {
@@ -186,7 +186,7 @@ struct Deadline: Comparable {
 extension Directory {
   /// Asks a program that speaks tags for a sign of life; gives it up after `Limits.missedPings`.
   mutating func checkSilence(_ session: UInt32, now: Instant) {
-    guard let state = sessions[Int(session)] else { return }
+    let state = sessions[session]
     var next = state.heardAt + Limits.silenceMicroseconds
     if next <= now.monotonicMicroseconds || state.missedPings > 0 {
       next = now.monotonicMicroseconds + Limits.silenceMicroseconds
@@ -195,7 +195,7 @@ extension Directory {
         guard state.missedPings < Limits.missedPings else {
           return end(session, reason: "no sign of life", now: now)
         }
-        sessions[Int(session)]!.missedPings += 1
+        sessions[session].missedPings += 1
         fanOut.send(to: session, isReply: false) { $0.append("PING\n") }
       }
     }

@@ -41,10 +41,10 @@ package struct LineReader: ~Copyable {
   /// No line has been seen yet: it might be an HTTP request's.
   private var isBeforeFirstLine = true
 
-  /// `lineBytesMax` can lower the limit of lines without a source, EOL included; `refusesHTTP` is
-  /// for TCP, where a browser can be made to connect.
+  /// `lineBytesMax` can lower the limit of lines without a source, EOL included, to 128; and
+  /// `refusesHTTP` is for TCP, where a browser can be made to connect.
   package init(lineBytesMax: Int = WireLimits.lineBytes, refusesHTTP: Bool = true) {
-    self.lineBytesMax = max(2, min(lineBytesMax, WireLimits.lineBytes))
+    self.lineBytesMax = max(WireLimits.lineBytesLeast, min(lineBytesMax, WireLimits.lineBytes))
     self.refusesHTTP = refusesHTTP
     quickBytes = min(self.lineBytesMax, WireLimits.prefixBytes) - 1
   }

@@ -21,29 +21,36 @@ extension Message.Content {
   fileprivate init(_ words: inout Words, isDelivery: Bool) throws(Refusal) {
     switch words.verb {
     case .nick:
-      self = .nick(try words.last(try words.memberName()))
+      self = .nick(try words.memberName())
+      try words.end()
     case .join:
       let group = try words.group()
       if isDelivery {
         self = .join(group, reason: words.text())
       } else {
-        self = .join(group, try words.last(try words.placement()))
+        self = .join(group, try words.placement())
+        try words.end()
       }
     case .leave:
       let group = try words.group()
-      self = .leave(group, reason: isDelivery ? words.text() : try words.last(nil))
+      self = .leave(group, reason: isDelivery ? words.text() : nil)
+      if !isDelivery { try words.end() }
     case .msg:
       self = .msg(try words.group(), try words.message())
     case .pm:
       self = .pm(try words.recipient(), try words.message())
     case .ack:
-      self = .ack(try words.destination(), try words.last(try words.messageID()))
+      self = .ack(try words.destination(), try words.messageID())
+      try words.end()
     case .members:
-      self = .members(try words.last(try words.group()))
+      self = .members(try words.group())
+      try words.end()
     case .groups:
-      self = try words.last(.groups)
+      self = .groups
+      try words.end()
     case .stats:
-      self = try words.last(.stats)
+      self = .stats
+      try words.end()
     case .quit:
       // A parting word, as in IRC, is no reason to stay.
       self = .quit
@@ -55,8 +62,8 @@ extension Message.Content {
       self = .help(words.text())
     case .wait:
       let seconds = try words.number(upTo: WireLimits.waitSeconds)
-      let count = try words.optionalNumber(1...WireLimits.waitCount)
-      self = try words.last(.wait(seconds: seconds, count: count))
+      self = .wait(seconds: seconds, count: try words.optionalNumber(1...WireLimits.waitCount))
+      try words.end()
     case .ok:
       self = .ok(try words.answeredVerb(), words.text() ?? "")
     case .err:
@@ -66,8 +73,8 @@ extension Message.Content {
     case .member:
       self = .member(try words.group(), try words.member(), attributes: words.rest())
     case .group:
-      let group = try words.group()
-      self = try words.last(.group(group, try words.number(upTo: .max)))
+      self = .group(try words.group(), try words.number(upTo: .max))
+      try words.end()
     case .stat:
       self = .stat(try words.word(), words.text() ?? "")
     }
@@ -103,10 +110,9 @@ private struct Words {
     return source
   }
 
-  /// `value`, if nothing follows.
-  func last<Value>(_ value: Value) throws(Refusal) -> Value {
+  /// Nothing may follow.
+  func end() throws(Refusal) {
     guard view.textIsBlank() else { throw wrongForm }
-    return value
   }
 
   mutating func word() throws(Refusal) -> String {

@@ -13,6 +13,8 @@ enum TextCheck {
     while true {
       while at &+ 16 <= bytes.count, isPlain(base, at) { at &+= 16 }
       if at == bytes.count { return nil }
+      // Most lines end here: the last block once more, with some bytes that were passed already.
+      if bytes.count &- at < 16, bytes.count >= 16, isPlain(base, bytes.count &- 16) { return nil }
       // Up to the end, or until a block's worth of characters was passed: then try blocks again.
       let pause = at &+ 16
       while at < bytes.count, at < pause {

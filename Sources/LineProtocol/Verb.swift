@@ -59,11 +59,11 @@ public enum Verb: UInt8, CaseIterable, Hashable, Sendable, CustomStringConvertib
     self = verb
   }
 
-  /// The bytes in upper case, the first one highest; 0 if they are too many for any verb. Clearing
-  /// bit 5 makes a capital of a small letter and of nothing else.
+  /// The bytes in upper case, the first one highest; 0 if they cannot be a verb's. Clearing bit 5
+  /// makes a capital of a small letter and of nothing else; a leading zero would not be seen.
   @inline(__always)
   private static func fold(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-    guard bytes.count <= 7 else { return 0 }
+    guard bytes.count <= 7, let first = bytes.first, first >= 0x41 else { return 0 }
     var word: UInt64 = 0
     for byte in bytes { word = word << 8 | UInt64(byte & 0xDF) }
     return word

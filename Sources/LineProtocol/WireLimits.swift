@@ -6,6 +6,9 @@ package enum WireLimits {
   /// so that one sender's line never needs a second round of everybody.
   package static let lineBytes = 65_536
 
+  /// The least that `lineBytes` can be lowered to: every request without a text fits.
+  package static let lineBytesLeast = 128
+
   /// Tags and source together, up to the verb. They are apart from `lineBytes` so that a line that
   /// was accepted can be passed on with the sender's name before it.
   package static let prefixBytes = 2_048

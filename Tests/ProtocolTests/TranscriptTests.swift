@@ -1,0 +1,190 @@
+// Every transcript of protocol.md, run against a real server on a real socket: each line must come
+// exactly as it is written, and at the end nothing more may come to anybody.
+
+import Foundation
+import Testing
+import TestSupport
+
+/// The document, and what is read out of it.
+enum ProtocolDocument {
+  static let text: String = {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    do {
+      return try String(contentsOf: root.appendingPathComponent("protocol.md"), encoding: .utf8)
+    } catch {
+      preconditionFailure("protocol.md cannot be read: \(error)")
+    }
+  }()
+
+  static let transcripts: [Transcript] = {
+    do {
+      return try Transcript.all(in: text)
+    } catch {
+      preconditionFailure("protocol.md has a mistake: \(error)")
+    }
+  }()
+}
+
+@Suite("protocol.md: the transcripts")
+struct TranscriptTests {
+  @Test("a transcript is what happens", arguments: ProtocolDocument.transcripts)
+  func transcript(_ transcript: Transcript) throws {
+    let play = try Play(transcript)
+    for step in transcript.steps {
+      do {
+        try play.perform(step)
+      } catch {
+        Issue.record("protocol.md:\(step.line): \(step.who): \(error)")
+        return
+      }
+    }
+    do {
+      try play.checkSilence()
+    } catch {
+      Issue.record("protocol.md:\(transcript.line): after the transcript: \(error)")
+    }
+  }
+
+  @Test("there are transcripts to run")
+  func count() {
+    #expect(ProtocolDocument.transcripts.count > 20)
+  }
+}
+
+/// One transcript being played.
+private final class Play {
+  private struct Difference: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  private let server: RunningServer
+  private var connections: [String: Conversation] = [:]
+  private var order: [String] = []
+  /// Those whose greeting has been read.
+  private var greeted: Set<String> = []
+  private var closed: Set<String> = []
+  private var placeholders = Placeholders()
+  /// Connections that will not read, so the kernel is not to read for them.
+  private let slow: Set<String>
+  private var isSkipping = false
+
+  init(_ transcript: Transcript) throws {
+    server = try RunningServer(
+      maxConnections: transcript.options["max-connections"],
+      maxPending: transcript.options["max-pending"], maxLine: transcript.options["max-line"])
+    slow = Set(transcript.steps.filter { $0.action == .stopsReading }.map(\.who))
+  }
+
+  deinit { server.stop() }
+
+  func perform(_ step: Transcript.Step) throws {
+    switch step.action {
+    case .sends(let text):
+      try greeting(of: step.who)
+      try connection(step.who).send(try placeholders.bytes(of: text) + [0x0A])
+    case .receives(let text): try receive(text, by: step.who)
+    case .connects: _ = try connection(step.who)
+    case .endsInput: try connection(step.who).endInput()
+    case .hangsUp:
+      connections[step.who] = nil
+      closed.insert(step.who)
+    case .isClosed:
+      if let line = try connection(step.who).line() {
+        throw Difference(description: "should have been closed, but received: \(line)")
+      }
+      closed.insert(step.who)
+    case .stopsReading: break
+    case .readsOn: isSkipping = true
+    case .joins(let groups): try join(groups, step.who)
+    case .floods(let group, let bytes): try flood(group, bytes, step.who)
+    case .serverIsStopped: server.stop()
+    }
+  }
+
+  private func connection(_ who: String) throws -> Conversation {
+    if let connection = connections[who] { return connection }
+    guard !closed.contains(who) else {
+      throw Difference(description: "is closed, and does something all the same")
+    }
+    let connection = try Conversation(
+      port: server.port, receiveBufferBytes: slow.contains(who) ? 4_096 : nil)
+    connections[who] = connection
+    order.append(who)
+    return connection
+  }
+
+  /// Reads the greeting of a connection that shows none.
+  private func greeting(of who: String) throws {
+    let connection = try connection(who)
+    guard greeted.insert(who).inserted else { return }
+    guard let line = try connection.line(), line.hasPrefix("INFO linechatd ") else {
+      throw Difference(description: "was not greeted")
+    }
+  }
+
+  private func receive(_ text: String, by who: String) throws {
+    // What comes first on a connection is its greeting, or the word that there is no room.
+    if !greeted.contains(who) {
+      if text.hasPrefix("INFO ") || text.hasPrefix("ERR too-many-connections") {
+        _ = try connection(who)
+        greeted.insert(who)
+      } else {
+        try greeting(of: who)
+      }
+    }
+    while true {
+      guard let line = try connection(who).line() else {
+        throw Difference(description: "should have received '\(text)', but was closed")
+      }
+      if placeholders.match(text, line) { break }
+      guard isSkipping else {
+        throw Difference(description: "should have received\n  \(text)\nbut received\n  \(line)")
+      }
+    }
+    isSkipping = false
+  }
+
+  private func join(_ groups: Int, _ who: String) throws {
+    try greeting(of: who)
+    let connection = try connection(who)
+    for number in 1...groups {
+      try connection.send("JOIN group\(number)")
+      while let line = try connection.line() {
+        if line == "OK JOIN group\(number) 1" { break }
+        guard line.hasPrefix("MEMBER ") else { throw Difference(description: line) }
+      }
+    }
+  }
+
+  /// What the kernel takes on its way to somebody who does not read is a few megabytes; a
+  /// thousand lines are far more.
+  private func flood(_ group: String, _ bytes: Int, _ who: String) throws {
+    try greeting(of: who)
+    let connection = try connection(who)
+    let text = String(repeating: "x", count: bytes)
+    for _ in 1...1_000 {
+      try connection.send("MSG \(group) \(text)")
+      let line = try connection.line() ?? "<closed>"
+      if line.hasPrefix("ERR no-such-group MSG ") { return }
+      guard line.hasPrefix("OK MSG \(group) ") else { throw Difference(description: line) }
+    }
+    throw Difference(description: "nobody was dropped")
+  }
+
+  /// Everybody asks for a sign of life, twice: a reply that is the very next line shows that
+  /// nothing else was under way. The second time is for what the first made happen.
+  func checkSilence() throws {
+    for token in ["first", "second"] {
+      for who in order where !closed.contains(who) {
+        guard let connection = connections[who] else { continue }
+        try connection.send("PING \(token)")
+        let line = try connection.line() ?? "<closed>"
+        // The label is not asked for, so a tagged connection answers without tags.
+        guard line == "PONG \(token)" else {
+          throw Difference(description: "\(who) received more: \(line)")
+        }
+      }
+    }
+  }
+}

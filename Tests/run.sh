@@ -1,0 +1,33 @@
+#!/bin/sh
+# Everything a change must pass, in one command: installs what the tests use, then checks the
+# formatting, builds, and tests. Ends with a code other than 0 at the first thing that fails.
+#
+#   Tests/run.sh                       the lot
+#   Tests/run.sh --filter NetcatTests  what follows is handed to swift test
+set -eu
+
+cd "$(dirname "$0")/.."
+. examples/lib/install.sh
+
+need nc.openbsd netcat-openbsd "OpenBSD's netcat, a client in the tests"
+need nc.traditional netcat-traditional "the traditional netcat, a client in the tests"
+need ncat ncat "Nmap's netcat, a client in the tests"
+need busybox busybox "has a netcat of its own, a client in the tests"
+need telnet telnet "a client in the tests"
+need socat socat "a client in the tests"
+need tmux tmux "plays the terminals that people type in"
+need shellcheck shellcheck "reads the shell scripts for mistakes"
+need_build_tools
+install_missing
+need_swift
+
+step() {
+  say "$*"
+  "$@"
+}
+
+step shellcheck -x Tests/run.sh .ci/run examples/*.sh examples/lib/*.sh
+step swift format lint --strict -r Sources Tests
+step swift build
+step swift test "$@"
+say "all passed"
