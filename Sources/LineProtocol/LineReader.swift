@@ -22,6 +22,10 @@ package struct LineReader: ~Copyable {
 
     /// The first line is an HTTP request's: a web page tries to talk to the port.
     case http
+
+    /// A telnet client asks for a timing mark, and is deaf until it is refused: see
+    /// `Telnet.timingMarkRefused`. It may come in the middle of a line.
+    case timingMark
   }
 
   private let lineBytesMax: Int
@@ -66,7 +70,11 @@ package struct LineReader: ~Copyable {
     var end = -1
     while position >= 0, position < chunk.count {
       if telnet.isInside {
-        if telnet.skip(chunk, &position) { takeStrayByte() }
+        switch telnet.skip(chunk, &position) {
+        case .nothing: break
+        case .strayByte: takeStrayByte()
+        case .timingMark: return .timingMark
+        }
         continue
       }
       if end < position { end = chunk.place(of: 0x0A, from: position) ?? chunk.count }
