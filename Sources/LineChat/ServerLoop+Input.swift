@@ -145,7 +145,7 @@ extension ServerLoop {
       guard let connection = connection(at: slot), let session = connection.session else {
         return true
       }
-      if connection.isDeaf || directory.isListing(session) || directory.accepts(session) {
+      if connection.isDeaf || directory.awaitsDrain(session) || directory.accepts(session) {
         return false
       }
       connection.isListedAsDrained = false
@@ -180,7 +180,7 @@ extension ServerLoop {
 
   /// A listing goes on to its end, for the lines behind it; a WAIT has nobody left who waits.
   private func giveUpIfWaiting(_ connection: Connection, _ session: SessionID) {
-    guard connection.stage == .open, !directory.accepts(session), !directory.isListing(session)
+    guard connection.stage == .open, !directory.accepts(session), !directory.awaitsDrain(session)
     else { return }
     lose(connection, "connection closed")
   }

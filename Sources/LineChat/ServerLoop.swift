@@ -206,6 +206,7 @@ final class ServerLoop {
       case .resume(let session): resume(session)
       // There is no disk yet, so nothing can fail.
       case .persist(_, let ticket): directory.persisted(ticket, now: now)
+      case .note, .dial, .finish: break
       case .event(let event):
         log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
       }
