@@ -100,7 +100,8 @@ extension ServerLoop {
     }
     let refusal = Refusal(
       .slowConsumer, nil,
-      "what was sent to you was not read, and it has been dropped; connect again and read faster")
+      "you did not read what was sent to you, and it has been dropped; "
+        + "connect again and read faster")
     pendingBytes -= connection.backlogBytes
     connection.replaceBacklog(with: refusal.description + "\n")
     pendingBytes += connection.backlogBytes
