@@ -90,7 +90,7 @@ struct TerminalTests {
     try terminal.see("OK MSG ops 1/1")
     #expect(try listener.line() == ":tel@relay MSG ops one")
 
-    // Telnet sends IAC IP and IAC DO TIMING-MARK, and shows nothing until the mark is answered.
+    // Telnet asks for a timing mark, and would show nothing more if it were not answered.
     try terminal.press("C-c")
     try terminal.type("MSG ops two")
     #expect(try listener.line() == ":tel@relay MSG ops two")

@@ -167,7 +167,9 @@ struct Placeholders {
         } else {
           value = rest
         }
-        guard !value.isEmpty, !value.contains(where: { $0 == " " || $0 == ";" }) else { return false }
+        guard !value.isEmpty, !value.contains(where: { $0 == " " || $0 == ";" }) else {
+          return false
+        }
         noted[word] = String(value)
         rest = rest.dropFirst(value.count)
       }
