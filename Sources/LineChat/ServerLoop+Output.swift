@@ -100,8 +100,7 @@ extension ServerLoop {
     }
     let refusal = Refusal(
       .slowConsumer, nil,
-      "you did not read what was sent to you, and it has been dropped; "
-        + "connect again and read faster")
+      "what was sent to you was not read, and it has been dropped; connect again and read faster")
     pendingBytes -= connection.backlogBytes
     connection.replaceBacklog(with: refusal.description + "\n")
     pendingBytes += connection.backlogBytes
