@@ -207,7 +207,7 @@ extension Directory {
     }
     guard let recipient = Recipient(bytes: word) else {
       throw Refusal(
-        code: .badName, verb: .pm,
+        code: word.contains(UInt8(ascii: ":")) ? .badAddress : .badName, verb: .pm,
         text: "PM goes to a name (bob), an address (10.0.0.2:5001) or both (bob@10.0.0.2:5001)")
     }
     guard !view.textIsBlank() else {

@@ -1,0 +1,19 @@
+// What the simulator found, each as the smallest transcript that shows it.
+
+import LineChatCore
+import LineProtocol
+import Testing
+
+@Suite("Found by the simulator")
+struct FindingTests {
+  @Test("a PM to what is meant as an address is told that the address is wrong")
+  func badAddress() {
+    Stage().play(
+      """
+      alice> PM 10.0.0.2:0 hello
+      alice< ERR bad-address PM {*}
+      alice> PM 9x hello
+      alice< ERR bad-name PM {*}
+      """)
+  }
+}
