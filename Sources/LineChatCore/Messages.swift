@@ -282,9 +282,9 @@ extension Directory {
   /// answered, whatever is wrong with it: receipts about receipts would not end.
   mutating func acknowledge(_ line: LineView, _ request: Request) {
     var view = line
-    guard let destination = view.word(), let word = view.word(), MessageID(bytes: word) != nil,
-      let to = request.tags["to"], let name = MemberName(to), let member = names[name],
-      GroupName(bytes: destination) != nil
+    guard let first = view.word(), let destination = GroupName(bytes: first),
+      let word = view.word(), MessageID(bytes: word) != nil,
+      let to = request.tags["to"], let name = MemberName(to), let member = find(.name(name))
     else { return }
     let session = members[member].session
     guard session >= 0, sessions[session].speaksTags,

@@ -16,4 +16,15 @@ struct FindingTests {
       alice< ERR bad-name PM {*}
       """)
   }
+
+  @Test("a receipt is passed on with its head written as everywhere")
+  func receipt() {
+    Stage().play(
+      """
+      bob> @a=b NICK bob
+      bob< OK NICK bob
+      alice> @to=bob ACK #lobby 00c0ffee00c0ffee.1
+      bob< :guest2@relay ACK lobby 00c0ffee00c0ffee.1
+      """)
+  }
 }
