@@ -269,7 +269,7 @@ extension Directory {
       guard let member = names[wire.name], members[member].wire == wire else { return nil }
       return member
     case .endpoint(let endpoint):
-      guard let there = listeners[endpoint] else { return nil }
+      let there = (listeners[endpoint] ?? []).filter { !members[$0].memberships.isEmpty }
       return there.first { members[$0].session >= 0 } ?? there.first
     }
   }

@@ -27,4 +27,19 @@ struct FindingTests {
       bob< :guest2@relay ACK lobby 00c0ffee00c0ffee.1
       """)
   }
+
+  @Test("an address is nobody's once its member has left all groups")
+  func addressInNoRoster() {
+    Stage().play(
+      """
+      + alice 10.0.0.2
+      alice> JOIN lobby :5001
+      alice< MEMBER lobby guest1@10.0.0.2:5001 online
+      alice< OK JOIN lobby 1
+      alice> LEAVE lobby
+      alice< OK LEAVE lobby
+      bob> PM 10.0.0.2:5001 hello
+      bob< ERR no-such-peer PM {*}
+      """)
+  }
 }
