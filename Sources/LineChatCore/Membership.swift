@@ -297,6 +297,8 @@ extension Directory {
           Membership(group: present.group, slot: slot, isDurable: true)
       }
       noteTags(member, isTagged)
+      // The others have not been told of it as long as it was passing.
+      if !present.isDurable { tellPresence(of: member, in: present.group) }
     } else {
       addMembership(member, name, isDurable: true, isTagged: isTagged, now: now)
     }

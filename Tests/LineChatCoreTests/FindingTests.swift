@@ -42,4 +42,24 @@ struct FindingTests {
       bob< ERR no-such-peer PM {*}
       """)
   }
+
+  @Test("who becomes a durable member is told of with attributes")
+  func presenceOfNewlyDurable() {
+    Stage().play(
+      """
+      alice> @a=b JOIN lobby
+      alice< MEMBER lobby guest1@relay online tags
+      alice< @version=7.1 OK JOIN lobby 1
+      bob> JOIN lobby
+      bob< MEMBER lobby guest1@relay online tags
+      bob< MEMBER lobby guest2@relay online
+      bob< OK JOIN lobby 2
+      alice< {} :guest2@relay JOIN lobby
+      bob> JOIN lobby relay
+      bob< MEMBER lobby guest1@relay online tags
+      bob< MEMBER lobby guest2@relay online
+      bob< OK JOIN lobby 2
+      alice< MEMBER lobby guest2@relay online
+      """)
+  }
 }
