@@ -182,6 +182,9 @@ extension Directory {
       }
     }
     tellRename(before, to: name, of: member, in: transferred, now: request.now)
+    if members[member].place != before.place {
+      tellPlace(of: member, in: transferred, now: request.now)
+    }
     for membership in members[member].memberships { subscribe(member, membership.group) }
     noteTags(member, request.isTagged, isPresenceNew: true)
     dropIfUnused(guest)
@@ -283,10 +286,7 @@ extension Directory {
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place
-      for membership in members[member].memberships {
-        changeEntry(of: member, called: members[member].name, in: membership.group)
-        tellJoin(of: member, in: membership.group, now: now)
-      }
+      tellPlace(of: member, in: members[member].memberships, now: now)
       effects.append(.event(.moved(members[member].wire, from: before)))
     }
     if let present {
@@ -301,6 +301,14 @@ extension Directory {
       if !present.isDurable { tellPresence(of: member, in: present.group) }
     } else {
       addMembership(member, name, isDurable: true, isTagged: isTagged, now: now)
+    }
+  }
+
+  /// The member has another place in groups where it is already.
+  private mutating func tellPlace(of member: Int32, in memberships: [Membership], now: Instant) {
+    for membership in memberships {
+      changeEntry(of: member, called: members[member].name, in: membership.group)
+      tellJoin(of: member, in: membership.group, now: now)
     }
   }
 

@@ -62,4 +62,31 @@ struct FindingTests {
       alice< MEMBER lobby guest2@relay online
       """)
   }
+
+  @Test("who takes up a name with another place is told of with that place")
+  func placeOfTakenUpName() {
+    Stage().play(
+      """
+      + alice 10.0.0.2
+      alice> NICK alice
+      alice< OK NICK alice
+      alice> JOIN home :5001
+      alice< MEMBER home alice@10.0.0.2:5001 online
+      alice< OK JOIN home 1
+      - alice
+      carol> @a=b JOIN lobby
+      carol< MEMBER lobby guest2@relay online tags
+      carol< @version=7.2 OK JOIN lobby 1
+      + again 10.0.0.2
+      again> JOIN lobby
+      again< {*}
+      again< {*}
+      again< OK JOIN lobby 2
+      carol< {} :guest3@relay JOIN lobby
+      again> NICK alice
+      again< OK NICK alice
+      carol< {} :guest3@relay NICK alice
+      carol< {} :alice@10.0.0.2:5001 JOIN lobby
+      """)
+  }
 }
