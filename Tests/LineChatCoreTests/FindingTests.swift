@@ -89,4 +89,30 @@ struct FindingTests {
       carol< {} :alice@10.0.0.2:5001 JOIN lobby
       """)
   }
+
+  @Test("a name is its key's, though the connection ended before the disk had it")
+  func keyOfLateRename() {
+    let stage = Stage()
+    stage.play(
+      """
+      + alice 10.0.0.2 key1
+      alice> JOIN lobby relay
+      alice< {*}
+      alice< OK JOIN lobby 1
+      """)
+    stage.disk = .byHand
+    stage.play(
+      """
+      alice> NICK alice
+      - alice
+      """)
+    stage.disk()
+    stage.disk = .immediate
+    stage.play(
+      """
+      + again 10.0.0.3 key1
+      again> NICK alice
+      again< OK NICK alice
+      """)
+  }
 }
