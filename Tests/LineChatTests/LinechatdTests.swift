@@ -6,6 +6,7 @@ import Foundation
 import Glibc
 import LineChat
 import LineProtocol
+import TestSupport
 import Testing
 
 @Suite("linechatd")

@@ -5,6 +5,7 @@ import LineChat
 import LineChatCore
 import LineProtocol
 import Logging
+import TestSupport
 import Testing
 
 @Suite("A server over sockets")
