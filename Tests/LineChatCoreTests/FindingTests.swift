@@ -115,4 +115,22 @@ struct FindingTests {
       again< OK NICK alice
       """)
   }
+
+  @Test("a listing is not taken for stalled because of an earlier one")
+  func stallOfEarlierListing() {
+    let stage = Stage { $0.listingPieceBytes = 8 }
+    stage.drainsByHand = true
+    stage.send("alice", "JOIN one")
+    stage.send("alice", "JOIN two")
+    stage.send("alice", "GROUPS")
+    while stage.directory.isListing(stage.id("alice")) { stage.drained("alice") }
+    stage.pass(seconds: 50)
+    stage.send("alice", "GROUPS")
+    let isListing = stage.directory.isListing(stage.id("alice"))
+    #expect(isListing)
+    stage.pass(seconds: 15)
+    #expect(stage.overrun == [])
+    stage.pass(seconds: 50)
+    #expect(stage.overrun == ["alice"])
+  }
 }
