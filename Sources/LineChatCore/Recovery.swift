@@ -220,8 +220,8 @@ extension Recovery {
     reports.append(
       Report(
         kind: .mended, file: place.file,
-        description: "\(place.file), line \(place.line): its end was missing or damaged, the record "
-          + "is whole"))
+        description: "\(place.file), line \(place.line): its end was missing or damaged, and the "
+          + "record is whole"))
   }
 
   private mutating func reportMissing(_ file: String, _ snapshotFile: String) {
