@@ -21,6 +21,8 @@ final class Terminal {
         "new-session", "read -r start && exec \(command)",
       ],
       environment: ["LC_ALL": "C.UTF-8", "TERM": "screen", "TMUX": "", "SHELL": "/bin/sh"])
+    // Before that, tmux knows of no client that could be told anything.
+    try tmux.line(of: .output, containing: "%session-changed")
     // If this process dies, the terminal goes too.
     _ = try ask("set-option -g exit-unattached on")
     _ = try ask("refresh-client -C 100x40")
@@ -50,17 +52,27 @@ final class Terminal {
 
   /// Waits until a line is on the screen, and gives the screen.
   @discardableResult
-  func see(_ line: String, within limit: Duration = .seconds(20)) throws -> [String] {
+  func see(_ line: String) throws -> [String] { try see("'\(line)'") { $0 == line } }
+
+  /// Waits until a line that begins so is on the screen, and gives the screen.
+  @discardableResult
+  func see(startingWith start: String) throws -> [String] {
+    try see("'\(start)…'") { $0.hasPrefix(start) }
+  }
+
+  private func see(
+    _ what: String, within limit: Duration = .seconds(20), _ isIt: (String) -> Bool
+  ) throws -> [String] {
     let deadline = ContinuousClock.now + limit
     while true {
       let lines = try screen()
-      if lines.contains(line) { return lines }
+      if lines.contains(where: isIt) { return lines }
       // Something new has to appear before it is worth another look.
       while true {
         let left = deadline - ContinuousClock.now
         guard left > .zero, let event = try? tmux.line(of: .output, within: left) else {
-          throw ChildFailure(
-            description: "'\(line)' should be on the screen, which is:\n"
+          throw TestFailure(
+            "\(what) should be on the screen, which is:\n"
               + lines.joined(separator: "\n"))
         }
         if event.hasPrefix("%output") || event.hasPrefix("%exit") { break }
@@ -78,13 +90,13 @@ final class Terminal {
       } else if line.hasPrefix("%end "), let answer {
         return answer
       } else if line.hasPrefix("%error "), let answer {
-        throw ChildFailure(description: "tmux: \(command): \(answer.joined(separator: " "))")
+        throw TestFailure("tmux: \(command): \(answer.joined(separator: " "))")
       } else if line.hasPrefix("%exit") {
         break
       } else if answer != nil {
         answer?.append(line)
       }
     }
-    throw ChildFailure(description: "tmux ended at '\(command)'")
+    throw TestFailure("tmux ended at '\(command)'")
   }
 }
