@@ -51,20 +51,16 @@ let package = Package(
       name: "LineChatCoreTests", dependencies: ["LineChatCore", "LineProtocol"],
       swiftSettings: strict),
     .testTarget(
-      name: "LineChatTests",
-      dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem", "TestSupport"],
+      name: "LineChatTests", dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem"],
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: [
-        "CSystem", "LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log"),
-      ],
+      dependencies: ["LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log")],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "ProtocolTests",
       dependencies: ["LineChatCore", "LineProtocol", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "NetcatTests", dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechatd"],
-      swiftSettings: strict),
+      name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]
 )
