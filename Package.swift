@@ -75,15 +75,12 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: [
-        "CSystem", "LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log"),
-      ],
+      dependencies: ["LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log")],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "ProtocolTests",
       dependencies: ["LineChatCore", "LineProtocol", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "NetcatTests", dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechatd"],
-      swiftSettings: strict),
+      name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]
 )
