@@ -43,6 +43,10 @@ enum MachineLimits {
   /// the socket is writable would say yes at once.
   static let memoryPauseMicroseconds: Int64 = 10_000
 
+  /// A member's address that is dialled answers within this time or counts as not reachable. Where
+  /// a first packet is lost the kernel sends it again after one second.
+  static let dialMicroseconds: Int64 = 2_000_000
+
   /// Reading on after the last byte was sent, so that unread input does not reset the connection
   /// and take the last lines with it.
   static let lingerMicroseconds: Int64 = 1_000_000

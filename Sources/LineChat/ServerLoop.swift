@@ -35,6 +35,8 @@ final class ServerLoop {
   /// Connections by their slot in the poller.
   var connections: [Connection?] = []
   var connectionCount = 0
+  /// Those among them that were dialled.
+  var dialledCount = 0
   var sessionCount = 0
   /// Connections by the index of their session, for the writes: nothing is counted up and down on
   /// the way. They are kept alive by `connections`, and in their last round by `leaving`.
@@ -49,6 +51,8 @@ final class ServerLoop {
   var lost: [(session: SessionID, reason: String)] = []
   /// Connections whose session has ended, by the core's wish or as slow consumers.
   var ending: [Connection] = []
+  /// Connections that were dialled and that the core has nothing more to say to.
+  var finishing: [Connection] = []
   /// Connections that leave the loop in this round.
   var leaving: [Connection] = []
   /// Slots of connections that had to be written empty for the core to go on, and are.
@@ -57,6 +61,7 @@ final class ServerLoop {
   var resting: [Poller.Slot] = []
   var restingUntil: Int64?
 
+  var dialling = Deadlines(delayMicroseconds: MachineLimits.dialMicroseconds)
   var lingering = Deadlines(delayMicroseconds: MachineLimits.lingerMicroseconds)
   var slow = Deadlines(delayMicroseconds: MachineLimits.slowConsumerMicroseconds)
   var stalling = Deadlines(delayMicroseconds: MachineLimits.closingStallMicroseconds)
@@ -120,6 +125,7 @@ final class ServerLoop {
     var until = Int64.max
     func consider(_ deadline: Int64?) { until = min(until, deadline ?? .max) }
     consider(directory.nextDeadlineMicroseconds)
+    consider(dialling.next)
     consider(lingering.next)
     consider(slow.next)
     consider(stalling.next)
@@ -182,8 +188,11 @@ final class ServerLoop {
       // Whoever is dropped while writing is still the core's, until it has been told above.
       let ended = ending
       ending.removeAll(keepingCapacity: true)
+      let finished = finishing
+      finishing.removeAll(keepingCapacity: true)
       write()
       for connection in ended { close(connection) }
+      for connection in finished { finishWriting(connection) }
       sortOutDrained()
       leave()
     } while !lost.isEmpty || directory.hasEffects
@@ -204,8 +213,11 @@ final class ServerLoop {
       case .overrun(let session):
         if let connection = connection(of: session) { dropAsSlow(connection) }
       case .resume(let session): resume(session)
+      case .dial(let session, let endpoint): dial(session, endpoint)
+      case .finish(let session): finish(session)
       // There is no disk yet, so nothing can fail.
       case .persist(_, let ticket): directory.persisted(ticket, now: now)
+      case .note: break
       case .event(let event):
         log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
       }
