@@ -43,6 +43,7 @@ final class EventLog {
       let verb = refusal.verb.map { " \($0)" } ?? ""
       logger.info(
         "refused \(name) (\(place(session))): \(refusal.code)\(verb): \(escaped(refusal.text))")
+    case .kept, .delivered, .unreachable, .reachable, .expired, .dropped: break
     case .said(let member, let destination, let text, let handed):
       logger.trace(
         "\(member) to \(escaped(destination)) (handed to \(handed)): \(escaped(text))")

@@ -65,7 +65,8 @@ extension Directory {
     let queue = dialQueue
     dialQueue = []
     for member in queue {
-      guard lanes[member]?.isQueuedForDial == true, case .direct(let endpoint) = members[member].place
+      guard lanes[member]?.isQueuedForDial == true,
+        case .direct(let endpoint) = members[member].place
       else { continue }
       if dialledPlaces.count >= Limits.dials || dialledPlaces[endpoint] != nil {
         dialQueue.append(member)
@@ -125,7 +126,8 @@ extension Directory {
     lanes[member]!.failures += 1
     let pause = backoff(lanes[member]!.failures)
     lanes[member]!.retryAt = now.monotonicMicroseconds + pause
-    deadlines.insert(Deadline(at: lanes[member]!.retryAt, kind: .retry(member, lanes[member]!.number)))
+    deadlines.insert(
+      Deadline(at: lanes[member]!.retryAt, kind: .retry(member, lanes[member]!.number)))
     effects.append(
       .event(
         .unreachable(
@@ -144,7 +146,9 @@ extension Directory {
   private mutating func dropLink(_ session: UInt32) {
     let member = sessions[session].member
     if lanes[member]?.link == session { lanes[member]!.link = nil }
-    for (endpoint, holder) in dialledPlaces where holder == session { dialledPlaces[endpoint] = nil }
+    for (endpoint, holder) in dialledPlaces where holder == session {
+      dialledPlaces[endpoint] = nil
+    }
     removeSession(session)
   }
 

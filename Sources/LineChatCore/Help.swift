@@ -68,6 +68,9 @@ package struct Help: Sendable {
       verb: .ack, syntax: "ACK <destination> <msgid>", summary: "a receipt between programs",
       details: ["with the tag to=<name> it is passed on to that member; there is no answer"]),
     Help(
+      verb: .forget, syntax: "FORGET <name> [<group>]", summary: "drop a durable member (owner)",
+      details: ["only on the server's own socket: linechatd forget NAME [--group GROUP]"]),
+    Help(
       verb: .help, syntax: "HELP [<verb>]", summary: "this list, or more about one request",
       details: ["everything is in protocol.md"]),
     Help(

@@ -87,7 +87,8 @@ extension Directory {
     let number = nextTicket().number
     let written = members[member].name
     sessions[request.session].activity = .persisting
-    let count = drop(member, from: group, reason: "forgotten by the server's owner", forgetting: number)
+    let count = drop(
+      member, from: group, reason: "forgotten by the server's owner", forgetting: number)
     forgettings[number] = Forgetting(
       session: sessions[request.session].id, label: request.label, name: written, count: count,
       waiting: count)

@@ -160,7 +160,9 @@ extension Directory {
   }
 
   private mutating func putOnDisk(_ number: UInt64, _ member: Int32) {
-    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else { return }
+    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else {
+      return
+    }
     lanes[member]!.queue[index].disk = .underWay
     let kept = lanes[member]!.queue[index]
     handOut(
@@ -180,7 +182,9 @@ extension Directory {
   }
 
   mutating func isKept(_ number: UInt64, _ member: Int32, now: Instant) {
-    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else { return }
+    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else {
+      return
+    }
     lanes[member]!.queue[index].disk = .done
     let claim = lanes[member]!.queue[index].claim
     lanes[member]!.queue[index].claim = 0
@@ -195,7 +199,9 @@ extension Directory {
   /// It could not be written: it is not counted as kept. It still goes over if the member can be
   /// reached before the server ends.
   mutating func isNotKept(_ number: UInt64, _ member: Int32, _ reason: String, now: Instant) {
-    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else { return }
+    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else {
+      return
+    }
     let kept = lanes[member]!.queue[index]
     guard kept.claim != 0 else {
       lanes[member]!.queue[index].disk = .none

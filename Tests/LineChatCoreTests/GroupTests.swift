@@ -83,7 +83,7 @@ struct GroupTests {
       alice< MEMBER lobby guest3@relay away
       alice< OK MEMBERS lobby 2
       alice> MSG lobby anybody?
-      alice< OK MSG lobby 0/1
+      alice< OK MSG lobby 0/1 kept 1
       """)
   }
 

@@ -231,7 +231,7 @@ struct NameTests {
       a< OK JOIN ops 1
       - a
       b> PM guest1 hello
-      b< ERR unreachable PM guest1 is a member but not connected now; try again later
+      b< OK PM guest1 kept
       b> MEMBERS ops
       b< MEMBER ops guest1@relay away
       b< OK MEMBERS ops 1

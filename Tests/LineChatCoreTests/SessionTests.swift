@@ -235,7 +235,7 @@ struct SessionTests {
     stage.send("b", "MSG other hi")
     stage.send("m0", "LEAVE big")
     var pieces = 0
-    while stage.directory.isListing(stage.id("a")) {
+    while stage.directory.awaitsDrain(stage.id("a")) {
       stage.drained("a")
       #expect(stage.roundBytes["a", default: 0] <= 1_024 + 64)
       pieces += 1

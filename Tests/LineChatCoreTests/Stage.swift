@@ -7,6 +7,10 @@
 //   - alice                  it is gone (reset)
 //   . alice                  its input ends
 //   x alice                  it has been closed by the server
+//   ? 10.0.0.2:5001          the server dials that address; from here on its name is the address
+//   ! 10.0.0.2:5001          the connection stands
+//   ~ 10.0.0.2:5001          it could not be made, or breaks
+//   $ 10.0.0.2:5001          the server has ended its side, and the other has ended too
 //   = 30                     thirty seconds pass
 //
 // At the end nobody may have heard anything that the script does not say.
@@ -25,7 +29,11 @@ final class Stage {
   var disk = Disk.immediate
   /// Whether long listings wait until `drained` is said.
   var drainsByHand = false
-  private(set) var tickets: [(change: Change, ticket: Ticket)] = []
+  private(set) var tickets: [(record: Record, ticket: Ticket)] = []
+  /// Everything handed out for the journal, in order, that the disk has taken.
+  private(set) var journal: [Record] = []
+  private(set) var dials: [(id: SessionID, endpoint: Endpoint)] = []
+  private(set) var finishing: [String] = []
   private(set) var events: [Event] = []
   private(set) var resumed: [String] = []
   private(set) var overrun: [String] = []
@@ -51,7 +59,12 @@ final class Stage {
     _ name: String, from origin: String = "127.0.0.1", key: String? = nil,
     hearsGreeting: Bool = true
   ) {
-    let from = origin == "unix" ? Origin.unix : Origin.tcp(IPAddress(origin)!)
+    let from: Origin =
+      switch origin {
+      case "unix": .unix
+      case "owner": .owner
+      default: .tcp(IPAddress(origin)!)
+      }
     let id = directory.opened(from, identity: key.map(Identity.init(fingerprint:)), now: now)
     sessions[name] = id
     namesByIndex[id.index] = name
@@ -97,7 +110,17 @@ final class Stage {
   func answerDisk() {
     directory.takeEffects { effect in
       switch effect {
-      case .persist(let change, let ticket): tickets.append((change, ticket))
+      case .persist(let record, let ticket): tickets.append((record, ticket))
+      case .note(let record): journal.append(record)
+      case .dial(let id, let endpoint):
+        dials.append((id, endpoint))
+        let name = "\(endpoint)"
+        sessions[name] = id
+        namesByIndex[id.index] = name
+        closed.remove(name)
+        heard[name] = []
+        readers[name] = Reader()
+      case .finish(let id): finishing.append(namesByIndex[id.index]!)
       case .close(let id): closed.insert(namesByIndex[id.index]!)
       case .overrun(let id): overrun.append(namesByIndex[id.index]!)
       case .resume(let id): resumed.append(namesByIndex[id.index]!)
@@ -105,17 +128,20 @@ final class Stage {
       }
     }
     while disk == .immediate, !tickets.isEmpty {
-      directory.persisted(tickets.removeFirst().ticket, now: now)
+      let first = tickets.removeFirst()
+      journal.append(first.record)
+      directory.persisted(first.ticket, now: now)
       answerDisk()
     }
   }
 
   /// The oldest change that waits for the disk is on it, or failed.
   func disk(fails reason: String? = nil) {
-    let ticket = tickets.removeFirst().ticket
+    let (record, ticket) = tickets.removeFirst()
     if let reason {
       directory.persistFailed(ticket, reason: reason, now: now)
     } else {
+      journal.append(record)
       directory.persisted(ticket, now: now)
     }
     settle()
@@ -137,7 +163,7 @@ final class Stage {
         .map(String.init)
     }
     guard !drainsByHand else { return }
-    for (name, _) in heardNow where sessions[name].map({ directory.isListing($0) }) == true {
+    for (name, _) in heardNow where sessions[name].map({ directory.awaitsDrain($0) }) == true {
       drained(name)
     }
   }
@@ -171,10 +197,15 @@ final class Stage {
   // MARK: Scripts
 
   /// Plays a script; afterwards nobody may have heard more than it says.
-  func play(_ script: String, sourceLocation: SourceLocation = #_sourceLocation) {
+  func play(
+    _ script: String, ignoringHeard: Bool = false,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
     for line in script.split(separator: "\n").map(String.init) {
       step(line.trimmingPrefix(while: { $0 == " " }).description, sourceLocation)
     }
+    guard !ignoringHeard else { return }
+    #expect(dials.isEmpty, "dials that the script does not say", sourceLocation: sourceLocation)
     for name in heard.keys.sorted() {
       #expect(
         heard[name]! == [], "\(name) heard more than the script says",
@@ -195,6 +226,20 @@ final class Stage {
       settle()
     case "x": #expect(isClosed(words[1]), "\(words[1]) is still open", sourceLocation: location)
     case "=": pass(seconds: Int64(words[1])!)
+    case "?":
+      let asked = dials.isEmpty ? "nobody" : "\(dials.removeFirst().endpoint)"
+      #expect(asked == words[1], "dialled", sourceLocation: location)
+    case "!":
+      directory.dialled(id(words[1]), now: now)
+      settle()
+    case "~":
+      directory.dialFailed(id(words[1]), reason: "connection refused", now: now)
+      settle()
+    case "$":
+      #expect(finishing.contains(words[1]), "it has not ended its side", sourceLocation: location)
+      finishing.removeAll { $0 == words[1] }
+      directory.finished(id(words[1]), now: now)
+      settle()
     default:
       let name = String(words[0].dropLast())
       let text = String(line.dropFirst(words[0].count + 1))

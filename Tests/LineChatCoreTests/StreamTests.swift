@@ -51,13 +51,16 @@ private final class Rig {
   private func settle() {
     repeat {
       var tickets: [Ticket] = []
+      var dialled: [SessionID] = []
       directory.takeEffects { effect in
         switch effect {
         case .persist(_, let ticket): tickets.append(ticket)
         case .close(let id): if id == fed { isOpen = false }
-        case .overrun, .resume, .event: break
+        case .dial(let id, _): dialled.append(id)
+        case .overrun, .resume, .event, .note, .finish: break
         }
       }
+      for id in dialled { directory.dialFailed(id, reason: "refused", now: now) }
       for ticket in tickets { directory.persisted(ticket, now: now) }
       directory.endRound { session, pieces in
         for piece in pieces { output[session, default: []] += piece }

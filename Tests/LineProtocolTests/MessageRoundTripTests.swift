@@ -53,6 +53,7 @@ enum MessageGenerator {
       return .wait(
         seconds: random.below(86_401), count: maybe(&random) { 1 + $0.below(1_000_000_000) })
     case .quit: return .quit
+    case .forget: return .forget(name(&random), random.oneIn(2) ? group : nil)
     case .ok: return .ok(random.pick(Verb.allCases), maybe(&random, text) ?? "")
     case .err:
       return .err(

@@ -1,0 +1,493 @@
+// Members who listen for themselves, what is kept for them, and what outlives the process.
+
+import LineChatCore
+import LineProtocol
+import Testing
+
+@Suite("Lanes")
+struct LaneTests {
+  /// carol, plain, listens at her own port and is away; alice is connected.
+  private func carolAway(_ place: String = ":5001") -> Stage {
+    let stage = Stage()
+    stage.play(
+      """
+      + join 10.0.0.3
+      join> NICK carol
+      join< OK NICK carol
+      join> JOIN ops \(place)
+      join< {*}
+      join< OK JOIN ops 1
+      join> QUIT
+      join< OK QUIT
+      alice> NICK alice
+      alice< OK NICK alice
+      """)
+    return stage
+  }
+
+  @Test("a plain member who listens is dialled, written to, and let go")
+  func dialled() {
+    carolAway().play(
+      """
+      alice> MSG ops disk is full
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay MSG ops disk is full
+      $ 10.0.0.3:5001
+      alice< OK MSG ops 1/1
+      alice> PM carol psst
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay PM carol psst
+      $ 10.0.0.3:5001
+      alice< OK PM carol
+      alice> PM 10.0.0.3:5001 by address
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay PM carol by address
+      $ 10.0.0.3:5001
+      alice< OK PM carol
+      """)
+  }
+
+  @Test("where nobody answers the message is kept, and the next one does not wait for the address")
+  func kept() {
+    let stage = carolAway()
+    stage.play(
+      """
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      alice< OK MSG ops 0/1 kept 1
+      alice> PM carol two
+      alice< OK PM carol kept
+      alice> MSG ops three
+      alice< OK MSG ops 0/1 kept 1
+      = 1
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay MSG ops one
+      10.0.0.3:5001< :alice@relay PM carol two
+      10.0.0.3:5001< :alice@relay MSG ops three
+      $ 10.0.0.3:5001
+      """)
+    #expect(stage.directory.durableState().kept.isEmpty)
+  }
+
+  @Test("the pauses between tries double, up to five minutes")
+  func backoff() {
+    let stage = carolAway()
+    stage.send("alice", "MSG ops one")
+    var pauses: [Int64] = []
+    for _ in 0..<12 {
+      stage.play("? 10.0.0.3:5001\n~ 10.0.0.3:5001", ignoringHeard: true)
+      let before = stage.now.monotonicMicroseconds
+      while stage.dials.isEmpty { stage.pass(seconds: 1) }
+      pauses.append((stage.now.monotonicMicroseconds - before) / 1_000_000)
+    }
+    #expect(pauses[0] <= 1)
+    #expect(pauses[5] >= 25 && pauses[5] <= 32, "\(pauses)")
+    #expect(pauses[11] >= 240 && pauses[11] <= 300, "\(pauses)")
+  }
+
+  @Test("the sender waits for a dial at most a second; then the message is kept, and sent once")
+  func claimTimesOut() {
+    carolAway().play(
+      """
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      = 1
+      alice< OK MSG ops 0/1 kept 1
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay MSG ops one
+      $ 10.0.0.3:5001
+      """)
+  }
+
+  @Test("what breaks on the way is sent again, from the first that is not known to have arrived")
+  func brokenLink() {
+    carolAway().play(
+      """
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay MSG ops one
+      - 10.0.0.3:5001
+      alice< OK MSG ops 0/1 kept 1
+      = 1
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay MSG ops one
+      $ 10.0.0.3:5001
+      """)
+  }
+
+  @Test("a hosted member gets what was kept over its own connection, before anything newer")
+  func backAgain() {
+    let stage = carolAway("relay")
+    stage.play(
+      """
+      alice> MSG ops one
+      alice< OK MSG ops 0/1 kept 1
+      alice> MSG ops two
+      alice< OK MSG ops 0/1 kept 1
+      + carol 10.0.0.3
+      carol> NICK carol
+      carol< OK NICK carol
+      carol< :alice@relay MSG ops one
+      carol< :alice@relay MSG ops two
+      alice> MSG ops three
+      alice< OK MSG ops 1/1
+      carol< :alice@relay MSG ops three
+      """)
+    #expect(stage.directory.durableState().kept.isEmpty)
+  }
+
+  @Test("if it goes before it has taken what was kept, that waits on")
+  func goneWhileFlushing() {
+    let stage = carolAway("relay")
+    stage.play("alice> MSG ops one\nalice< OK MSG ops 0/1 kept 1")
+    stage.drainsByHand = true
+    stage.play(
+      """
+      + carol 10.0.0.3
+      carol> NICK carol
+      carol< OK NICK carol
+      carol< :alice@relay MSG ops one
+      """)
+    #expect(!stage.accepts("carol"))
+    stage.gone("carol")
+    #expect(stage.directory.durableState().kept.first?.messages.count == 1)
+  }
+
+  @Test("a program is told nothing before it has said who it is, and acknowledges")
+  func tagged() {
+    let stage = Stage()
+    stage.play(
+      """
+      + join 10.0.0.3
+      join> @x=1 NICK node
+      join< OK NICK node
+      join> @x=1 JOIN ops :5001
+      join< {*}
+      join< {*}
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 protocol=1 name=node
+      $ 10.0.0.3:5001
+      - join
+      alice> NICK alice
+      alice< OK NICK alice
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 protocol=1 name=Node
+      """, ignoringHeard: true)
+    let line = try! Message(parsing: stage.take("10.0.0.3:5001").first ?? "")
+    #expect(line.content == .msg(GroupName("ops")!, "one"))
+    #expect(line.tags["prev"] == nil && line.tags["time"] != nil)
+    stage.play(
+      """
+      10.0.0.3:5001> ACK ops \(line.tags["msgid"] ?? "")
+      alice< OK MSG ops 1/1
+      $ 10.0.0.3:5001
+      alice> MEMBERS ops
+      alice< MEMBER ops node@10.0.0.3:5001 away tags reachable
+      alice< OK MEMBERS ops 1
+      """)
+  }
+
+  @Test("another who has got its address hears nothing")
+  func anotherAnswers() {
+    let stage = Stage()
+    stage.play(
+      """
+      + join 10.0.0.3
+      join> @x=1 NICK node
+      join< OK NICK node
+      join> @x=1 JOIN ops :5001
+      join< {*}
+      join< {*}
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      - join
+      alice> MSG ops one
+      """, ignoringHeard: true)
+    stage.pass(seconds: 2)
+    stage.play(
+      """
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 protocol=1 name=eve
+      x 10.0.0.3:5001
+      """, ignoringHeard: true)
+    #expect(stage.directory.durableState().kept.first?.messages.count == 1)
+  }
+
+  @Test("what a program has not acknowledged comes again when it is back, chained by prev")
+  func unacknowledged() {
+    let stage = Stage()
+    stage.play(
+      """
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops relay
+      node< {*}
+      node< {*}
+      alice> MSG ops one
+      alice< OK MSG ops 1/1
+      alice> MSG ops two
+      alice< OK MSG ops 1/1
+      """, ignoringHeard: true)
+    let first = stage.take("node").filter { $0.contains("MSG") }
+    #expect(first.count == 2)
+    stage.gone("node")
+    stage.play(
+      """
+      + node
+      node> @x=1 NICK node
+      node< OK NICK node
+      """, ignoringHeard: true)
+    let again = stage.take("node").compactMap { try? Message(parsing: $0) }
+    #expect(
+      again.map(\.content) == [.msg(GroupName("ops")!, "one"), .msg(GroupName("ops")!, "two")])
+    #expect(again[0].tags["prev"] == nil && again[1].tags["prev"] == "1")
+    stage.send("node", "@x=1 ACK ops \(again[1].tags["msgid"]!)")
+    #expect(stage.directory.durableState().kept.isEmpty)
+  }
+
+  @Test("a lane is bounded: what does not fit is not counted as kept, and a PM is refused")
+  func fullLane() {
+    let stage = carolAway("relay")
+    let line = String(repeating: "x", count: 60_000)
+    for _ in 0..<17 { stage.send("alice", "MSG ops \(line)") }
+    #expect(stage.take("alice").last == "OK MSG ops 0/1 kept 1")
+    stage.send("alice", "MSG ops \(line)")
+    #expect(stage.take("alice") == ["OK MSG ops 0/1"])
+    stage.send("alice", "PM carol \(line)")
+    #expect(stage.take("alice").first?.hasPrefix("ERR rate-limited PM ") == true)
+  }
+
+  @Test("kept is said only when it is on disk; if the disk fails nobody has it")
+  func diskFails() {
+    let stage = carolAway("relay")
+    stage.disk = .byHand
+    stage.send("alice", "MSG ops one")
+    #expect(stage.take("alice") == [] && !stage.accepts("alice"))
+    stage.disk(fails: "no space left on device")
+    #expect(stage.take("alice") == ["OK MSG ops 0/1"])
+    stage.send("alice", "PM carol two")
+    stage.disk(fails: "no space left on device")
+    #expect(stage.take("alice").first?.hasPrefix("ERR internal PM ") == true)
+    stage.send("alice", "PM carol three")
+    stage.disk()
+    #expect(stage.take("alice") == ["OK PM carol kept"])
+  }
+
+  @Test("programs keep their own messages for those who are away")
+  func taggedSender() {
+    let stage = carolAway("relay")
+    stage.play(
+      """
+      alice> @x=1 MSG ops one
+      alice< OK MSG ops 0/1
+      alice> @x=1 PM carol two
+      alice< ERR unreachable PM carol is a member but not connected now; try again later
+      """)
+  }
+
+  @Test("only so many may name one address")
+  func onePlace() {
+    let stage = Stage()
+    for number in 0...Limits.membersPerPlace {
+      stage.open("m\(number)", from: "10.0.0.3")
+      stage.send("m\(number)", "JOIN ops :5001")
+    }
+    #expect(stage.take("m\(Limits.membersPerPlace - 1)").last?.hasPrefix("OK JOIN") == true)
+    #expect(
+      stage.take("m\(Limits.membersPerPlace)").first?.hasPrefix("ERR rate-limited JOIN") == true)
+  }
+
+  @Test("one address is dialled once at a time, and a bounded number of them")
+  func boundedDials() {
+    let stage = Stage()
+    for number in 0..<200 {
+      stage.open("m\(number)", from: "10.0.1.\(number)")
+      stage.send("m\(number)", "JOIN ops :5001")
+      stage.send("m\(number)", "QUIT")
+    }
+    stage.send("alice", "MSG ops one")
+    #expect(stage.dials.count == Limits.dials)
+    stage.send("bob", "MSG ops two")
+    #expect(stage.dials.count == Limits.dials)
+    stage.pass(seconds: 1)
+    #expect(stage.take("alice").last == "OK MSG ops 0/200 kept 200")
+  }
+}
+
+@Suite("What outlives the process")
+struct DurabilityTests {
+  /// What a restarted server knows: of the snapshot, and of the journal's records since.
+  private func restarted(_ stage: Stage, snapshot: DurableState? = nil, from: Int = 0) -> Stage {
+    let next = Stage()
+    if let snapshot { #expect(next.directory.restore(snapshot, now: next.now) == []) }
+    for record in stage.journal[from...] { try! next.directory.replay(record, now: next.now) }
+    next.directory.restored(now: next.now)
+    next.settle()
+    return next
+  }
+
+  private func lived() -> (Stage, DurableState, Int) {
+    let stage = Stage()
+    for (name, host) in [("alice", "10.0.0.1"), ("bob", "10.0.0.2"), ("carol", "10.0.0.3")] {
+      stage.open(name, from: host, key: name == "bob" ? "KEY" : nil)
+      stage.send(name, "NICK \(name)")
+    }
+    stage.send("carol", "JOIN ops relay")
+    stage.send("alice", "JOIN ops :5001")
+    stage.send("bob", "JOIN ops relay")
+    stage.send("bob", "JOIN lobby relay")
+    stage.send("carol", "JOIN bare")
+    let snapshot = stage.directory.durableState()
+    let from = stage.journal.count
+    stage.send("bob", "LEAVE lobby")
+    stage.send("carol", "NICK zoe")
+    stage.gone("carol")
+    stage.send("alice", "PM zoe one")
+    stage.send("alice", "MSG ops two")
+    return (stage, snapshot, from)
+  }
+
+  @Test("the snapshot and the journal, or the journal alone, give the same state")
+  func replayed() {
+    let (stage, snapshot, from) = lived()
+    var expected = stage.directory.durableState()
+    expected.members.indices.forEach { expected.members[$0].seen = "" }
+    for restarted in [restarted(stage), restarted(stage, snapshot: snapshot, from: from)] {
+      var state = restarted.directory.durableState()
+      state.members.indices.forEach { state.members[$0].seen = "" }
+      #expect(state.members == expected.members)
+      #expect(state.groups == expected.groups)
+      #expect(state.kept == expected.kept)
+    }
+    #expect(expected.members.map(\.name) == ["alice", "bob", "zoe"])
+    #expect(expected.groups.map(\.name) == ["ops"], "bare memberships and left ones are not there")
+    #expect(expected.groups[0].members == ["zoe", "alice", "bob"], "in the order of joining")
+    #expect(expected.kept.map(\.messages.count) == [2])
+  }
+
+  @Test(
+    "after a restart a name belongs to its host or key, and what was kept is delivered in order")
+  func afterRestart() {
+    let (stage, snapshot, from) = lived()
+    restarted(stage, snapshot: snapshot, from: from).play(
+      """
+      + thief 10.0.0.9
+      thief> NICK zoe
+      thief< ERR name-taken {*}
+      thief> NICK bob
+      thief< ERR name-taken {*}
+      + bob 10.7.7.7 KEY
+      bob> NICK bob
+      bob< OK NICK bob
+      + zoe 10.0.0.3
+      zoe> NICK zoe
+      zoe< OK NICK zoe
+      zoe< :alice@10.0.0.1:5001 PM zoe one
+      zoe< :alice@10.0.0.1:5001 MSG ops two
+      """)
+  }
+
+  @Test("a message delivered before the end is not delivered again")
+  func deliveredOnce() {
+    let (stage, snapshot, from) = lived()
+    stage.open("again", from: "10.0.0.3")
+    stage.send("again", "NICK zoe")
+    #expect(stage.take("again").count == 3)
+    let next = restarted(stage, snapshot: snapshot, from: from)
+    #expect(next.directory.durableState().kept == [])
+  }
+
+  @Test("stamps rise over restarts, also where the clock went back")
+  func timeRises() {
+    let (stage, snapshot, from) = lived()
+    let next = restarted(stage, snapshot: snapshot, from: from)
+    next.now.wallMicroseconds -= 3_600_000_000
+    next.send("p", "@x=1 JOIN ops")
+    next.send("q", "MSG ops hi")
+    let heard = next.take("p").last.flatMap { try? Message(parsing: $0) }
+    #expect(heard?.tags["time"] ?? "" > stage.directory.durableState().time)
+  }
+
+  @Test("a member not seen for its time is dropped, one that answers its dial is not")
+  func expires() {
+    let stage = Stage { $0.memberTTLMicroseconds = 10_000_000 }
+    stage.play(
+      """
+      + join 10.0.0.3
+      join> NICK carol
+      join< OK NICK carol
+      join> JOIN ops :5001
+      join< {*}
+      join< OK JOIN ops 1
+      - join
+      + hosted 10.0.0.4
+      hosted> NICK dan
+      hosted< OK NICK dan
+      hosted> JOIN ops relay
+      hosted< {*}
+      hosted< {*}
+      hosted< OK JOIN ops 2
+      - hosted
+      """)
+    stage.pass(seconds: 11)
+    stage.play(
+      """
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      $ 10.0.0.3:5001
+      a> MEMBERS ops
+      a< MEMBER ops carol@10.0.0.3:5001 away
+      a< OK MEMBERS ops 1
+      """)
+    stage.pass(seconds: 11)
+    stage.play(
+      """
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      a> GROUPS
+      a< OK GROUPS 0
+      """)
+  }
+
+  @Test("the owner drops members, nobody else may")
+  func forget() {
+    let stage = Stage()
+    stage.play(
+      """
+      carol> NICK carol
+      carol< OK NICK carol
+      carol> JOIN ops relay
+      carol< {*}
+      carol< OK JOIN ops 1
+      carol> JOIN lobby relay
+      carol< {*}
+      carol< OK JOIN lobby 1
+      - carol
+      a> FORGET carol
+      a< ERR forbidden FORGET only the server's owner may do that: linechatd forget carol, where the server runs
+      + o owner
+      o> FORGET carol ops
+      o< OK FORGET carol 1
+      o> FORGET carol ops
+      o< ERR no-such-group FORGET {*}
+      o> FORGET nobody
+      o< ERR no-such-peer FORGET no durable member is called nobody
+      o> FORGET carol
+      o< OK FORGET carol 1
+      o> GROUPS
+      o< OK GROUPS 0
+      """)
+    #expect(stage.directory.durableState().members.isEmpty)
+  }
+}
