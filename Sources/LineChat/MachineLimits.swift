@@ -68,6 +68,18 @@ enum MachineLimits {
   /// … so many times: a host that vanished is noticed after a minute.
   static let keepaliveProbes: Int32 = 3
 
+  /// Records that wait for the disk, with what holds them. At the slowest disk worth the name (a sync
+  /// of 200 ms, and as many megabytes a second as you like) that is well over a second's worth of
+  /// everything that can come in; a queue any longer only makes the wait for an error longer.
+  static let waitingRecordBytes = 16 << 20
+
+  /// Notes that wait for a record to go to the disk with; from here on they go by themselves.
+  static let waitingNoteBytes = 65_536
+
+  /// After a snapshot that failed, the next is tried after this time: soon for a person who has made
+  /// room on the disk, and rare enough not to wear it out.
+  static let snapshotRetryMicroseconds: Int64 = 2_000_000
+
   /// Connections over the limit that are told so in full at once; any more are closed at once.
   static let refusals = 64
 

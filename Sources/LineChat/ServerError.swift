@@ -12,6 +12,10 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
     case noSuchAddress
     /// Something that is no socket is in the way, or its directory is missing.
     case badPath
+    /// Another process uses the data directory.
+    case dataDirectoryInUse
+    /// The data directory cannot be made, written to, or read, or what it holds is damaged.
+    case badDataDirectory
     /// `start`, `run` or `launch` was called at the wrong time.
     case wrongOrder
     /// Any other failure of the system.

@@ -45,6 +45,8 @@ package struct Identity: Hashable, Sendable {
 /// A number that stands for one change on its way to the disk.
 package struct Ticket: Hashable, Sendable {
   package let number: UInt64
+
+  package init(number: UInt64) { self.number = number }
 }
 
 /// What goes to the journal: a wire line without its end.

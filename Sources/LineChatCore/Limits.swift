@@ -8,6 +8,15 @@ package enum Limits {
   /// Groups on one server. Each costs well under a kilobyte, so this stays under 100 MB.
   package static let groups = 100_000
 
+  /// A journal is followed by a snapshot when it has grown beyond this, and beyond twice the size of
+  /// the snapshot before it: a start reads it in a few milliseconds, and in the long run each byte
+  /// of a record makes for less than one byte of snapshots.
+  package static let journalBytes = 1 << 20
+
+  /// The highest number of a journal: one a microsecond would last for thirty years, and no sum
+  /// overflows.
+  package static let journalNumber: UInt64 = 1_000_000_000_000_000
+
   /// Bytes of replies that one session may collect in one round before its further lines wait.
   /// One large socket buffer: more would only be copied once more.
   package static let repliesPerRoundBytes = 65_536

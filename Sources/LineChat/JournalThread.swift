@@ -1,0 +1,353 @@
+// The one thread that writes to the disk, so that the loop never waits for it.
+//
+// Theory of operation. The loop hands in records and snapshots, and later takes what became of them,
+// in the same order. The thread takes everything that waits at once: all records up to the next
+// snapshot go to the disk with one append and one sync, however many they are.
+//
+//     loop: persist, note, snapshot -> [waiting] -> thread: commit, snapshot -> [outcomes]
+//       -> wakes the loop -> takeOutcomes
+//
+// The rules it keeps:
+//   - The calls are the loop's, from its one thread, and return at once.
+//   - A snapshot's content is the state as it is when the loop hands it in. Records that were handed
+//     in before it, and whose outcome the loop has not taken yet, are not in that content: they are
+//     in flight, and carried over into the journal that follows. So an outcome must have been
+//     applied when the closure given to `takeOutcomes` returns.
+//   - A note is in the state already when it is handed in. It goes to the disk with the next record;
+//     one that is lost on the way (a journal that broke, a full queue) is in the next snapshot, which
+//     is due then.
+//   - What waits is bounded in bytes; what is beyond is refused at once.
+
+import Glibc
+import LineChatCore
+import LineProtocol
+
+package final class JournalThread: Sendable {
+  /// What became of what was handed in.
+  package enum Outcome: Hashable, Sendable {
+    /// The record is on the disk.
+    case persisted(Ticket)
+    /// It is not; why, for a person.
+    case failed(Ticket, reason: String)
+    /// The journal was given up: records fail until a snapshot has succeeded, which is due now.
+    case brokeDown(reason: String)
+    /// A new generation has begun.
+    case snapshotTaken(journal: UInt64, bytes: Int)
+    /// The state is as safe as before; another try is due in a while.
+    case snapshotFailed(reason: String)
+  }
+
+  private let monitor: Monitor<State>
+
+  private init(_ monitor: Monitor<State>) { self.monitor = monitor }
+
+  /// What waits is still written, but nobody will hear of it.
+  deinit { monitor.update { $0.isStopping = true } }
+
+  /// Starts the thread. `journal` should have been given its first snapshot; `wake` is woken whenever
+  /// there are outcomes to take.
+  package static func start(
+    _ journal: Journal<some Storage>, wake: WakePipe
+  ) throws(SystemError) -> JournalThread {
+    let monitor = Monitor(State(isBroken: journal.isBroken, isLong: journal.isSnapshotDue))
+    let writer = JournalWriter(journal, monitor, wake)
+    try Thread.start {
+      var writer = writer
+      writer.run()
+    }
+    return JournalThread(monitor)
+  }
+
+  /// Hands in a record that somebody waits for. False: the queue is full, or closed, and nothing is
+  /// going to happen to it.
+  package func persist(_ record: Message, _ ticket: Ticket) -> Bool {
+    let line = JournalLine(record)
+    return monitor.update { state in
+      guard state.hasRoom(for: line) else { return false }
+      state.lastIdentifier += 1
+      state.add(.record(state.lastIdentifier, ticket, line), line)
+      state.isUrgent = true
+      return true
+    }
+  }
+
+  /// Hands in a record that nobody waits for.
+  package func note(_ record: Message) {
+    let line = JournalLine(record)
+    monitor.update { state in
+      guard state.hasRoom(for: line) else {
+        state.hasLostNotes = true
+        return
+      }
+      state.add(.note(line), line)
+      state.noteBytes += line.bytes.count
+      if state.noteBytes > MachineLimits.waitingNoteBytes { state.isUrgent = true }
+    }
+  }
+
+  /// When a snapshot should be handed in, on the monotonic clock; a time in the past means now. Nil:
+  /// not until something has been written, or taken from here.
+  package var snapshotDueMicroseconds: Int64? {
+    monitor.withLock { state in
+      guard !state.isSnapshotUnderWay, !state.isStopping,
+        state.isBroken || state.isLong || state.hasLostNotes
+      else { return nil }
+      return state.nextTryMicroseconds
+    }
+  }
+
+  /// Hands in the owner's whole state as it is now. It is encoded on the thread. False: one is under
+  /// way already, or the thread is ending.
+  @discardableResult
+  package func snapshot(_ state: some Encodable & Sendable) -> Bool {
+    snapshot { try StateCoding.encode(state) }
+  }
+
+  /// As above, for content that is made in another way: one JSON object.
+  @discardableResult
+  package func snapshot(encode: @escaping @Sendable () throws -> [UInt8]) -> Bool {
+    monitor.update { state in
+      guard !state.isSnapshotUnderWay, !state.isStopping else { return false }
+      state.isSnapshotUnderWay = true
+      state.hasLostNotes = false
+      state.waiting.append(.snapshot(appliedUpTo: state.appliedIdentifier, encode))
+      state.isUrgent = true
+      return true
+    }
+  }
+
+  /// Gives each outcome that has come to `body`, in order. The owner's state must say what it says
+  /// when `body` returns.
+  package func takeOutcomes(now: Instant, _ body: (Outcome) -> Void) {
+    let outcomes = monitor.withLock { state in
+      let outcomes = state.outcomes
+      state.outcomes = []
+      return outcomes
+    }
+    for entry in outcomes {
+      body(entry.outcome)
+      monitor.withLock { $0.applied(entry, now) }
+    }
+  }
+
+  /// Takes nothing more, writes what waits, and ends the thread. Returns false if it has not ended
+  /// after that time: a disk may take as long as it likes. Outcomes can be taken after it.
+  package func finish(withinMicroseconds limit: Int64) -> Bool {
+    monitor.update { $0.isStopping = true }
+    return monitor.wait(upTo: limit) { $0.hasEnded }
+  }
+}
+
+// What the loop and the thread share.
+extension JournalThread {
+  fileprivate enum Item: Sendable {
+    case record(UInt64, Ticket, JournalLine)
+    case note(JournalLine)
+    case snapshot(appliedUpTo: UInt64, @Sendable () throws -> [UInt8])
+  }
+
+  fileprivate struct Entry: Sendable {
+    /// The number of the record that it is about; nil if about none.
+    let identifier: UInt64?
+    let outcome: Outcome
+  }
+
+  fileprivate struct State: Sendable {
+    // From the loop.
+    var waiting: [Item] = []
+    var waitingBytes = 0
+    var noteBytes = 0
+    /// Something waits for which the thread should wake up.
+    var isUrgent = false
+    var isStopping = false
+    var lastIdentifier: UInt64 = 0
+    /// The outcomes of all records up to this one are in the owner's state.
+    var appliedIdentifier: UInt64 = 0
+    var isSnapshotUnderWay = false
+    var hasLostNotes = false
+    var nextTryMicroseconds: Int64 = .min
+
+    // From the thread.
+    var outcomes: [Entry] = []
+    var isBroken: Bool
+    var isLong: Bool
+    var hasEnded = false
+
+    init(isBroken: Bool, isLong: Bool) {
+      self.isBroken = isBroken
+      self.isLong = isLong
+    }
+
+    func hasRoom(for line: JournalLine) -> Bool {
+      !isStopping && waitingBytes + State.cost(line) <= MachineLimits.waitingRecordBytes
+    }
+
+    mutating func add(_ item: Item, _ line: JournalLine) {
+      waiting.append(item)
+      waitingBytes += State.cost(line)
+    }
+
+    mutating func applied(_ entry: Entry, _ now: Instant) {
+      if let identifier = entry.identifier { appliedIdentifier = identifier }
+      switch entry.outcome {
+      case .persisted, .failed, .brokeDown: break
+      case .snapshotTaken:
+        isSnapshotUnderWay = false
+        nextTryMicroseconds = .min
+      case .snapshotFailed:
+        isSnapshotUnderWay = false
+        nextTryMicroseconds =
+          now.monotonicMicroseconds + MachineLimits.snapshotRetryMicroseconds
+      }
+    }
+
+    /// The line and what holds it.
+    static func cost(_ line: JournalLine) -> Int { line.bytes.count + 128 }
+  }
+}
+
+/// The thread's own side.
+private struct JournalWriter<Disk: Storage>: Sendable {
+  private typealias Item = JournalThread.Item
+  private typealias Entry = JournalThread.Entry
+
+  private var journal: Journal<Disk>
+  private let monitor: Monitor<JournalThread.State>
+  private let wake: WakePipe
+  /// Records on the disk that may not be in the owner's state yet, in order.
+  private var inFlight: [(identifier: UInt64, line: JournalLine)] = []
+
+  init(
+    _ journal: Journal<Disk>, _ monitor: Monitor<JournalThread.State>, _ wake: WakePipe
+  ) {
+    self.journal = journal
+    self.monitor = monitor
+    self.wake = wake
+  }
+
+  mutating func run() {
+    while let (items, applied) = next() {
+      var batch: [Item] = []
+      var hadSnapshot = false
+      for item in items {
+        guard case .snapshot(let applied, let encode) = item else {
+          batch.append(item)
+          continue
+        }
+        hadSnapshot = true
+        write(batch)
+        batch = []
+        forget(upTo: applied)
+        snapshot(encode)
+      }
+      write(batch)
+      // Where a snapshot was among them, it was older than what is applied now.
+      if !hadSnapshot { forget(upTo: applied) }
+    }
+    monitor.update { $0.hasEnded = true }
+    wake.wake()
+  }
+
+  /// Waits for work; nil when there will be none any more.
+  private func next() -> (items: [Item], applied: UInt64)? {
+    monitor.waitThenUpdate { state in
+      guard state.isUrgent || state.isStopping else { return nil }
+      let items = state.waiting
+      state.waiting = []
+      state.isUrgent = false
+      state.noteBytes = 0
+      return items.isEmpty ? .some(nil) : (items, state.appliedIdentifier)
+    }
+  }
+
+  private mutating func write(_ batch: [Item]) {
+    guard !batch.isEmpty else { return }
+    let wasBroken = journal.isBroken
+    var failure: StorageError?
+    do throws(StorageError) { try journal.commit(batch.lazy.compactMap(\.line)) } catch {
+      failure = error
+    }
+    var entries: [Entry] = []
+    if let failure, !wasBroken {
+      entries.append(Entry(identifier: nil, outcome: .brokeDown(reason: failure.description)))
+    }
+    for item in batch {
+      guard case .record(let identifier, let ticket, let line) = item else { continue }
+      if let failure {
+        let outcome = JournalThread.Outcome.failed(ticket, reason: failure.description)
+        entries.append(Entry(identifier: identifier, outcome: outcome))
+      } else {
+        inFlight.append((identifier, line))
+        entries.append(Entry(identifier: identifier, outcome: .persisted(ticket)))
+      }
+    }
+    let bytes = batch.reduce(0) { $0 + ($1.line.map(JournalThread.State.cost) ?? 0) }
+    publish(entries, freeing: bytes)
+  }
+
+  private mutating func snapshot(_ encode: () throws -> [UInt8]) {
+    let outcome: JournalThread.Outcome
+    do {
+      let content = try encode()
+      try journal.snapshot(content, inFlight: inFlight.lazy.map(\.line))
+      outcome = .snapshotTaken(journal: journal.number, bytes: journal.snapshotBytes)
+    } catch {
+      outcome = .snapshotFailed(reason: "\(error)")
+    }
+    publish([Entry(identifier: nil, outcome: outcome)], freeing: 0)
+  }
+
+  private mutating func forget(upTo applied: UInt64) {
+    inFlight.removeAll { $0.identifier <= applied }
+  }
+
+  private func publish(_ entries: [Entry], freeing bytes: Int) {
+    let (isBroken, isLong) = (journal.isBroken, journal.isSnapshotDue)
+    monitor.withLock { state in
+      state.outcomes += entries
+      state.waitingBytes -= bytes
+      state.isBroken = isBroken
+      state.isLong = isLong
+    }
+    wake.wake()
+  }
+}
+
+extension JournalThread.Item {
+  fileprivate var line: JournalLine? {
+    switch self {
+    case .record(_, _, let line), .note(let line): line
+    case .snapshot: nil
+    }
+  }
+}
+
+/// Threads that run until their work is done, and take no signals: those are the main thread's.
+private enum Thread {
+  static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    let context = Unmanaged.passRetained(Work(body))
+    var everything = sigset_t()
+    var before = sigset_t()
+    sigfillset(&everything)
+    pthread_sigmask(SIG_SETMASK, &everything, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    var thread = pthread_t()
+    let failure = pthread_create(
+      &thread, nil,
+      { context in
+        guard let context else { return nil }
+        Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body()
+        return nil
+      }, context.toOpaque())
+    guard failure == 0 else {
+      context.release()
+      throw SystemError("pthread_create", failure)
+    }
+    pthread_detach(thread)
+  }
+
+  private final class Work: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+}
