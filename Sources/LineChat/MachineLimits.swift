@@ -61,6 +61,9 @@ enum MachineLimits {
   /// five seconds that are promised.
   static let stoppingMicroseconds: Int64 = 4_500_000
 
+  /// From then on the last snapshot may still be written so long.
+  static let lastSnapshotMicroseconds: Int64 = 400_000
+
   /// Keepalive: after so many seconds of silence the kernel asks, …
   static let keepaliveIdleSeconds: Int32 = 30
   /// … again in this interval, …
@@ -78,7 +81,7 @@ enum MachineLimits {
 
   /// After a snapshot that failed, the next is tried after this time: soon for a person who has made
   /// room on the disk, and rare enough not to wear it out.
-  static let snapshotRetryMicroseconds: Int64 = 2_000_000
+  static let snapshotRetryMicroseconds: Int64 = 1_000_000
 
   /// Connections over the limit that are told so in full at once; any more are closed at once.
   static let refusals = 64

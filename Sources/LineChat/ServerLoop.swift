@@ -25,7 +25,7 @@ import Synchronization
 final class ServerLoop {
   let configuration: Server.Configuration
   let log: EventLog
-  private let wake: WakePipe
+  let wake: WakePipe
   private let shouldStop: StopFlag
 
   var directory: Directory
@@ -77,6 +77,8 @@ final class ServerLoop {
   var refused = RepeatedEvent()
 
   private var stopsAt: Int64?
+  /// Where what must outlive the server goes; nil for a server that forgets everything.
+  var disk: Disk?
 
   // What STATS tells.
   var pendingBytes = 0
@@ -105,6 +107,7 @@ final class ServerLoop {
 
   /// Runs until the server has been stopped.
   func run() throws(SystemError) {
+    defer { closeDisk(by: stopsAt ?? now.monotonicMicroseconds) }
     while !isDone {
       try poller.wait(waitMicroseconds)
       now = SystemClock.now()
@@ -115,6 +118,7 @@ final class ServerLoop {
         directory.tick(now: now)
       }
       settle()
+      snapshotIfDue()
     }
   }
 
@@ -132,6 +136,7 @@ final class ServerLoop {
     consider(restingUntil)
     consider(acceptsAgainAt)
     consider(stopsAt)
+    consider(disk?.journal.snapshotDueMicroseconds)
     guard until < .max else { return MachineLimits.waitMicroseconds }
     let ahead = until - SystemClock.now().monotonicMicroseconds
     return min(max(0, ahead), MachineLimits.waitMicroseconds)
@@ -151,6 +156,7 @@ final class ServerLoop {
     for entry in poller.ready {
       if entry.slot == wakeSlot {
         wake.drain()
+        takeOutcomes()
         if shouldStop.isSet { beginStopping() }
       } else if entry.slot - firstListenerSlot < listeners.count, entry.slot > wakeSlot {
         accept(from: listeners[Int(entry.slot - firstListenerSlot)])
@@ -215,9 +221,8 @@ final class ServerLoop {
       case .resume(let session): resume(session)
       case .dial(let session, let endpoint): dial(session, endpoint)
       case .finish(let session): finish(session)
-      // There is no disk yet, so nothing can fail.
-      case .persist(_, let ticket): directory.persisted(ticket, now: now)
-      case .note: break
+      case .persist(let record, let ticket): persist(record, ticket)
+      case .note(let record): disk?.journal.note(JournalLine(record))
       case .event(let event):
         log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
       }
@@ -239,7 +244,7 @@ final class ServerLoop {
 
   private var isDone: Bool {
     guard let stopsAt else { return false }
-    return connectionCount == 0 || stopsAt <= now.monotonicMicroseconds
+    return stopsAt <= now.monotonicMicroseconds || (connectionCount == 0 && !isWriting)
   }
 
   private func beginStopping() {
