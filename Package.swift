@@ -42,6 +42,7 @@ let package = Package(
       name: "linechatd",
       dependencies: [
         "LineChat",
+        "LineProtocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
