@@ -1,6 +1,7 @@
 #!/bin/sh
-# Everything a change must pass, in one command: installs what the tests use, then checks the
-# formatting, builds, and tests. Ends with a code other than 0 at the first thing that fails.
+# Everything a change must pass, in one command: installs what the tests use, then reads the shell
+# scripts, checks the formatting, builds, tests, and runs the quickstart. Ends with a code other
+# than 0 at the first thing that fails.
 #
 #   Tests/run.sh                       the lot
 #   Tests/run.sh --filter NetcatTests  what follows is handed to swift test
@@ -30,4 +31,6 @@ step shellcheck -x Tests/run.sh .ci/run examples/*.sh examples/lib/*.sh
 step swift format lint --strict -r Sources Tests
 step swift build
 step swift test "$@"
+# The README's first command: builds in release, and must show its chat to the end.
+step examples/quickstart.sh --once
 say "all passed"

@@ -187,17 +187,25 @@ extension Directory {
   /// What the session's line reader found. The session must accept lines.
   package mutating func receive(_ item: LineReader.Item, from id: SessionID, now: Instant) {
     guard isReady(id) else { return }
-    counters.lines += 1
     switch item {
-    case .line(let bytes): perform(bytes, from: id.index, now: now)
-    case .refused(let refusal): refuse(refusal, to: id.index, label: nil)
+    case .line(let bytes):
+      counters.lines += 1
+      perform(bytes, from: id.index, now: now)
+    case .refused(let refusal):
+      counters.lines += 1
+      refuse(refusal, to: id.index, label: nil)
     case .http:
+      counters.lines += 1
       refuse(
         Refusal(
           code: .forbidden, verb: nil,
           text: "this is a chat, not a web server; type HELP in nc or telnet"),
         to: id.index, label: nil)
       end(id.index, reason: "spoke HTTP", now: now)
+    case .timingMark:
+      fanOut.send(to: id.index, isReply: true) { buffer in
+        for byte in Telnet.timingMarkRefused { buffer.append(byte: byte) }
+      }
     }
     endThoseDone(now: now)
   }

@@ -22,9 +22,11 @@ extension UnsafeRawBufferPointer {
   /// The bytes of `range`, clamped to what there is: no arithmetic on outside input can trap here.
   @inline(__always)
   func part(_ range: Range<Int>) -> UnsafeRawBufferPointer {
-    let range = range.clamped(to: 0..<count)
     guard let baseAddress else { return self }
-    return UnsafeRawBufferPointer(start: baseAddress + range.lowerBound, count: range.count)
+    let (start, end) = (range.lowerBound, range.upperBound)
+    let lower = start < 0 ? 0 : start > count ? count : start
+    let upper = end < lower ? lower : end > count ? count : end
+    return UnsafeRawBufferPointer(start: baseAddress + lower, count: upper - lower)
   }
 
   /// Equal to the lower-case `word`, the case of ASCII letters set aside.

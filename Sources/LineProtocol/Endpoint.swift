@@ -4,6 +4,7 @@
 
 /// A literal IP address and a port: `1.2.3.4:5001`, `[::1]:5001`. Nothing is looked up.
 public struct Endpoint: Hashable, Sendable, CustomStringConvertible, Comparable, WireWord {
+  /// Where the host is.
   public let address: IPAddress
 
   /// 1…65535.
@@ -96,11 +97,15 @@ public enum Place: Hashable, Sendable, CustomStringConvertible, WireWord {
 
 /// A member by name and place: `alice@10.0.0.2:5001`, `bob@relay`. The source of a delivery.
 public struct Member: Hashable, Sendable, CustomStringConvertible, WireWord {
+  /// Who it is.
   public var name: MemberName
+
+  /// Where to reach it.
   public var place: Place
 
   static let byteCountMax = MemberName.byteCountMax + 1 + Place.byteCountMax
 
+  /// A member of these two parts; any two go together.
   public init(name: MemberName, place: Place) {
     self.name = name
     self.place = place

@@ -52,6 +52,7 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
   /// For a person: what happened, and what to do next.
   public var text: String
 
+  /// A refusal that answers `verb`. The text goes on the wire as it is, so it must be one line.
   public init(code: ErrorCode, verb: Verb? = nil, text: String) {
     self.code = code
     self.verb = verb

@@ -59,6 +59,7 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible, Comparable
   /// Dotted decimal for IPv4, RFC 5952 for IPv6.
   public var description: String { text }
 
+  /// In the order of their numbers; IPv4 addresses among themselves, too.
   public static func < (left: IPAddress, right: IPAddress) -> Bool {
     (left.high, left.low) < (right.high, right.low)
   }

@@ -1,4 +1,5 @@
-// Bytes in any pieces -> lines. Pull style: the caller asks for items until a chunk is used up.
+// Bytes in any pieces -> lines. Pull style, as in h11: the caller asks for items until a chunk is
+// used up, and nothing is called back.
 //
 // The rules it keeps:
 // - However the stream is cut into pieces, the items are the same.
@@ -21,6 +22,10 @@ package struct LineReader: ~Copyable {
 
     /// The first line is an HTTP request's: a web page tries to talk to the port.
     case http
+
+    /// A telnet client asks for a timing mark, and is deaf until it is refused: see
+    /// `Telnet.timingMarkRefused`. It may come in the middle of a line.
+    case timingMark
   }
 
   private let lineBytesMax: Int
@@ -32,6 +37,8 @@ package struct LineReader: ~Copyable {
   /// a line is dropped, its last bytes where they might still show an HTTP request.
   private var carry: ByteBuffer?
   private var isSpent = false
+  /// From how many bytes on the unfinished line is to be looked at: it may be too long then.
+  private var checkedBytes = 0
   private var isDropping = false
 
   private var telnet = TelnetFilter()
@@ -49,7 +56,7 @@ package struct LineReader: ~Copyable {
     quickBytes = min(self.lineBytesMax, WireLimits.prefixBytes) - 1
   }
 
-  /// Memory in use for a line that is not whole yet; at most `WireLimits.carriedBytes`.
+  /// Memory in use for a line that is not whole yet: at most twice `WireLimits.carriedBytes`.
   package var carriedBytes: Int { carry?.capacity ?? 0 }
 
   /// The next item of `chunk` from `position` on, which is moved behind what was read. Nil: the
@@ -58,13 +65,20 @@ package struct LineReader: ~Copyable {
     _ chunk: UnsafeRawBufferPointer, _ position: inout Int
   ) -> Item? {
     if isSpent { release() }
+    // Where the next LF is, or the chunk's end. Looked for again only when it has been passed, so
+    // that a chunk full of telnet commands costs no more than another.
+    var end = -1
     while position >= 0, position < chunk.count {
       if telnet.isInside {
-        if telnet.skip(chunk, &position) { takeStrayByte() }
+        switch telnet.skip(chunk, &position) {
+        case .nothing: break
+        case .strayByte: takeStrayByte()
+        case .timingMark: return .timingMark
+        }
         continue
       }
-      let end = chunk.place(of: 0x0A, from: position)
-      if let end, carry == nil, !isDropping, !isBeforeFirstLine {
+      if end < position { end = chunk.place(of: 0x0A, from: position) ?? chunk.count }
+      if end < chunk.count, carry == nil, !isDropping, !isBeforeFirstLine {
         let line = LineReader.withoutCR(chunk.part(position..<end))
         if line.count < quickBytes || !isTooLong(line, eolBytes: end - position - line.count + 1),
           TextCheck.firstFault(in: line) == nil
@@ -75,16 +89,15 @@ package struct LineReader: ~Copyable {
         }
       }
       // Anything but a whole and valid line goes through the carry.
-      let stop = end ?? chunk.count
-      if let command = chunk.part(0..<stop).place(of: 0xFF, from: position) {
+      if let command = chunk.part(0..<end).place(of: 0xFF, from: position) {
         take(chunk.part(position..<command))
         telnet.begin()
         position = command + 1
         continue
       }
-      take(chunk.part(position..<stop))
-      position = stop
-      guard end != nil else { return nil }
+      take(chunk.part(position..<end))
+      position = end
+      guard end < chunk.count else { return nil }
       position += 1
       if let item = endLine() { return item }
     }
@@ -109,20 +122,25 @@ package struct LineReader: ~Copyable {
     isSpent = false
   }
 
-  /// Adds to the unfinished line, and begins to drop it as soon as it is certainly too long.
+  /// Adds to the unfinished line. What is too long is dropped from the moment when that is certain,
+  /// which the line is asked for a few times only, however small its pieces are.
   private mutating func take(_ run: UnsafeRawBufferPointer) {
     guard !run.isEmpty else { return }
     if isDropping { return keepTail(run) }
+    if carry == nil { checkedBytes = quickBytes }
     let carry = self.carry ?? ByteBuffer()
     self.carry = carry
     let taken = min(run.count, WireLimits.carriedBytes - carry.count)
     carry.append(run.part(0..<taken))
-    guard carry.count >= quickBytes else { return }
+    guard carry.count >= checkedBytes else { return }
     // A CR at the end may be the EOL's or not: the line is too long only if it is so either way.
     var line = LineReader.withoutCR(carry.bytes)
     let eolBytes = carry.count - line.count + 1
     if isAtStart { line = LineReader.withoutBOM(line) }
-    guard isTooLong(line, eolBytes: eolBytes) else { return }
+    guard isTooLong(line, eolBytes: eolBytes) else {
+      checkedBytes = min(2 * carry.count, WireLimits.carriedBytes)
+      return
+    }
     isDropping = true
     guard isBeforeFirstLine, refusesHTTP, LineReader.mayBeHTTP(line) else {
       self.carry = nil
@@ -151,7 +169,9 @@ package struct LineReader: ~Copyable {
     let wasDropped = isDropping
     isDropping = false
     var line = carry?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)
+    let bytes = line.count
     if isCRPartOfEnd { line = LineReader.withoutCR(line) }
+    let eolBytes = bytes - line.count + 1
     if isAtStart && !wasDropped { line = LineReader.withoutBOM(line) }
     isAtStart = false
     guard wasDropped || !line.isEmpty else {
@@ -164,7 +184,9 @@ package struct LineReader: ~Copyable {
     if isFirst, refusesHTTP, wasDropped || LineReader.mayBeHTTP(line), LineReader.endsInHTTP(line) {
       return .http
     }
-    if wasDropped { return .refused(LineReader.tooLong(lineBytesMax)) }
+    if wasDropped || isTooLong(line, eolBytes: eolBytes) {
+      return .refused(LineReader.tooLong(lineBytesMax))
+    }
     if let fault = TextCheck.firstFault(in: line) {
       return .refused(TextCheck.refusal(of: line, at: fault))
     }

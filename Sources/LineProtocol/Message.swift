@@ -14,9 +14,10 @@ public struct Message: Hashable, Sendable, CustomStringConvertible {
   /// Who caused this line; nil: whoever holds the connection.
   public let source: Member?
 
+  /// The verb and what stands behind it.
   public let content: Content
 
-  /// The verb and what stands behind it. Texts are kept as they are, spaces included.
+  /// What a line says, a case for each verb. Texts are kept as they are, spaces included.
   public enum Content: Hashable, Sendable {
     case nick(MemberName)
     /// A request may name a place; a delivery may end with a text.
@@ -104,6 +105,7 @@ public struct Message: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Message.Content {
+  /// The verb of the line.
   public var verb: Verb {
     switch self {
     case .nick: .nick

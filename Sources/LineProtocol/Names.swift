@@ -119,12 +119,15 @@ public struct MemberName: Hashable, Sendable, CustomStringConvertible, Comparabl
   /// Equal with its case, too.
   package func isWrittenLike(_ other: MemberName) -> Bool { words.isIdentical(to: other.words) }
 
+  /// Equal, the case of letters set aside.
   @inlinable
   public static func == (left: MemberName, right: MemberName) -> Bool { left.words == right.words }
 
+  /// In the order of the lower-case names.
   @inlinable
   public static func < (left: MemberName, right: MemberName) -> Bool { left.words < right.words }
 
+  /// The same for names that differ in case alone.
   @inlinable
   public func hash(into hasher: inout Hasher) { words.hash(into: &hasher) }
 
@@ -163,12 +166,15 @@ public struct GroupName: Hashable, Sendable, CustomStringConvertible, Comparable
   /// Equal with its case, too.
   package func isWrittenLike(_ other: GroupName) -> Bool { words.isIdentical(to: other.words) }
 
+  /// Equal, the case of letters set aside.
   @inlinable
   public static func == (left: GroupName, right: GroupName) -> Bool { left.words == right.words }
 
+  /// In the order of the lower-case names.
   @inlinable
   public static func < (left: GroupName, right: GroupName) -> Bool { left.words < right.words }
 
+  /// The same for names that differ in case alone.
   @inlinable
   public func hash(into hasher: inout Hasher) { words.hash(into: &hasher) }
 

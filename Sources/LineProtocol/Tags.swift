@@ -48,7 +48,10 @@ package struct TagView {
 public struct Tags: Hashable, Sendable, Sequence {
   /// One tag, its value not escaped.
   public struct Tag: Hashable, Sendable {
+    /// As it was written; keys are told apart by case.
     public let key: String
+
+    /// What it says, its escapes resolved.
     public fileprivate(set) var value: String
   }
 
@@ -57,10 +60,13 @@ public struct Tags: Hashable, Sendable, Sequence {
   /// No tags.
   public init() {}
 
+  /// There are none.
   public var isEmpty: Bool { tags.isEmpty }
 
+  /// How many there are: at most 64.
   public var count: Int { tags.count }
 
+  /// One after the other, in the order of the line.
   public func makeIterator() -> IndexingIterator<[Tag]> { tags.makeIterator() }
 
   /// The value of a tag; nil if there is none of that name. Setting nil takes the tag out. A tag

@@ -102,7 +102,7 @@ extension TextCheck {
     case 0x1B:
       return "byte 0x1B is an escape sequence's beginning; no colours and no arrow keys, please"
     case 0x00...0x1F: return "byte \(hex(byte)) is a control character; leave it out"
-    case 0xFF: return "byte 0xFF begins no telnet command that is known, and it is not UTF-8"
+    case 0xFF: return "byte 0xFF begins no telnet command known here; send UTF-8 text"
     default: break
     }
     if byte == 0xC2, place + 1 < bytes.count, (0x80...0x9F).contains(bytes[place + 1]) {
@@ -118,7 +118,7 @@ extension TextCheck {
       default: break
       }
     }
-    return "that is not UTF-8 (byte \(hex(byte)) behind \(place) good ones); "
+    return "that is not UTF-8 (byte \(hex(byte)) at position \(place + 1)); "
       + "set your terminal or program to UTF-8"
   }
 

@@ -4,9 +4,10 @@
 /// `<stream>.<seq>`: 64 random bits, one per sender's data directory and destination, and a number
 /// that rises by one with each message.
 public struct MessageID: Hashable, Sendable, CustomStringConvertible, WireWord {
+  /// Whose messages are counted.
   public var stream: UInt64
 
-  /// 1 or more.
+  /// The message among them: 1 or more.
   public var sequence: UInt64
 
   static let byteCountMax = 16 + 1 + 20
@@ -48,11 +49,15 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible, WireWord {
 
 /// `<start>.<n>`: when the server that numbers a roster started, and its changes since.
 public struct RosterVersion: Hashable, Sendable, CustomStringConvertible, Comparable, WireWord {
+  /// The server's start: rises with each of them.
   public var start: UInt64
+
+  /// The changes since then.
   public var number: UInt64
 
   static let byteCountMax = 20 + 1 + 20
 
+  /// A version of these two parts; any two go together.
   public init(start: UInt64, number: UInt64) {
     self.start = start
     self.number = number

@@ -79,6 +79,7 @@ struct ClosingTests {
     let client = try TestClient(server.address)
     let lines = (1...3_000).map { "MSG lobby \($0) \(String(repeating: "x", count: 90))\n" }
     try client.send("NICK cron\n" + lines.joined())
+    try client.waitUntilTaken()
     client.close()
     for number in 1...3_000 { try alice.line(startingWith: ":cron@relay MSG lobby \(number) ") }
   }
@@ -94,7 +95,9 @@ struct ClosingTests {
     client.reset()
     try alice.expect(":cron@relay MSG lobby whole")
     try alice.ask("PING")
-    try eventually("the name is free") { try alice.ask("PM cron hello").hasPrefix("ERR no-such-peer") }
+    try eventually("the name is free") {
+      try alice.ask("PM cron hello").hasPrefix("ERR no-such-peer")
+    }
   }
 
   @Test("a member that is reset leaves its groups")

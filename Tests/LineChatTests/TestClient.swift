@@ -22,7 +22,9 @@ struct Deadline {
   }
 
   /// For poll, rounded up; 0 when it has passed.
-  var milliseconds: Int32 { Int32(clamping: max(0, (nanoseconds - Deadline.now + 999_999) / 1_000_000)) }
+  var milliseconds: Int32 {
+    Int32(clamping: max(0, (nanoseconds - Deadline.now + 999_999) / 1_000_000))
+  }
 
   var hasPassed: Bool { milliseconds == 0 }
 
@@ -115,7 +117,18 @@ final class TestClient {
   /// Sends what the kernel takes at once; returns how much that was.
   func sendAtOnce(_ bytes: [UInt8]) -> Int {
     bytes.withUnsafeBytes {
-      max(0, Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)))
+      max(
+        0,
+        Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)))
+    }
+  }
+
+  /// Waits until the other side's kernel has everything that was sent: what a close finds still on
+  /// this side may be thrown away.
+  func waitUntilTaken() throws {
+    try eventually("what was sent is taken") {
+      var bytes: Int32 = 0
+      return ioctl(descriptor, UInt(TIOCOUTQ), &bytes) == 0 && bytes == 0
     }
   }
 

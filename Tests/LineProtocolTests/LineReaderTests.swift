@@ -227,6 +227,21 @@ struct LineReaderTests {
     #expect(reader.carriedBytes == 0)
   }
 
+  @Test("a lower limit lowers the memory that a line without a source can take")
+  func memoryOfLowerLimit() {
+    for start in ["MSG a ", "@a=1 MSG a ", "", "  "] {
+      var reader = LineReader(lineBytesMax: 1_024)
+      var largest = 0
+      #expect(read(utf8("x\n" + start), with: &reader) == [.line("x")])
+      for _ in 0..<20_000 {
+        #expect(read([0x78], with: &reader) == [])
+        largest = max(largest, reader.carriedBytes)
+      }
+      #expect(largest <= 4_096)
+      #expect(read(utf8("\n"), with: &reader) == [.refused(.lineTooLong)])
+    }
+  }
+
   @Test("a line that lies whole in its chunk is handed out in place")
   func inPlace() {
     var reader = LineReader()

@@ -9,10 +9,16 @@ struct ReferenceReader {
   var isPlain = true
 
   func items(of stream: [UInt8]) -> [Item] {
-    var data = withoutTelnet(stream)[...]
+    let (text, marks) = withoutTelnet(stream)
+    var data = text[...]
+    var marksLeft = marks[...]
     if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = data.dropFirst(3) }
     var items: [Item] = []
     while let end = data.firstIndex(of: 0x0A) {
+      while let mark = marksLeft.first, mark <= end {
+        items.append(.timingMark)
+        marksLeft = marksLeft.dropFirst()
+      }
       var line = Array(data[..<end])
       data = data[(end + 1)...]
       var eolBytes = 1
@@ -22,13 +28,14 @@ struct ReferenceReader {
       }
       add(line, eolBytes, to: &items)
     }
+    items += marksLeft.map { _ in .timingMark }
     if isPlain { add(Array(data), 1, to: &items) }
     return items
   }
 
   private func add(_ line: [UInt8], _ eolBytes: Int, to items: inout [Item]) {
     if line.isEmpty { return }
-    if items.isEmpty, refusesHTTP, isHTTP(line) {
+    if items.allSatisfy({ $0 == .timingMark }), refusesHTTP, isHTTP(line) {
       items.append(.http)
     } else if isTooLong(line, eolBytes) {
       items.append(.refused(.lineTooLong))
@@ -62,9 +69,11 @@ struct ReferenceReader {
     return line.count - rest.count > WireLimits.prefixBytes || rest.count + eolBytes > limit
   }
 
-  /// The stream without telnet's commands; a byte 0xFF stands for what is none.
-  private func withoutTelnet(_ stream: [UInt8]) -> [UInt8] {
+  /// The stream without telnet's commands; a byte 0xFF stands for what is none. With it, the places
+  /// where a timing mark is asked for.
+  private func withoutTelnet(_ stream: [UInt8]) -> (data: [UInt8], marks: [Int]) {
     var data: [UInt8] = []
+    var marks: [Int] = []
     var at = 0
     while at < stream.count {
       let byte = stream[at]
@@ -76,6 +85,7 @@ struct ReferenceReader {
       let command = at < stream.count ? stream[at] : 0
       switch command {
       case 251...254 where at + 1 < stream.count:
+        if command == 253 && stream[at + 1] == 6 { marks.append(data.count) }
         at += 2
       case 250:
         let end = endOfSubnegotiation(stream, from: at - 1)
@@ -93,7 +103,7 @@ struct ReferenceReader {
         data.append(0xFF)
       }
     }
-    return data
+    return (data, marks)
   }
 
   private func endOfSubnegotiation(_ stream: [UInt8], from start: Int) -> (at: Int, isStray: Bool) {

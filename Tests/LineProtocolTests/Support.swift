@@ -31,6 +31,7 @@ enum Item: Equatable, CustomStringConvertible {
   case line([UInt8])
   case refused(ErrorCode)
   case http
+  case timingMark
 
   static func line(_ text: String) -> Item { .line(Array(text.utf8)) }
 
@@ -39,6 +40,7 @@ enum Item: Equatable, CustomStringConvertible {
     case .line(let bytes): self = .line(Array(bytes))
     case .refused(let refusal): self = .refused(refusal.code)
     case .http: self = .http
+    case .timingMark: self = .timingMark
     }
   }
 
@@ -48,6 +50,7 @@ enum Item: Equatable, CustomStringConvertible {
     case .line(let bytes): "line(\(String(decoding: bytes, as: UTF8.self)))"
     case .refused(let code): "refused(\(code))"
     case .http: "http"
+    case .timingMark: "timing mark"
     }
   }
 }

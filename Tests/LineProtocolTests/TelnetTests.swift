@@ -18,8 +18,6 @@ struct TelnetTests {
     "command sequences are skipped, wherever they stand and wherever the stream is cut",
     arguments: [
       negotiation, windowSize, terminalType,
-      // Ctrl-C in a telnet client: IAC IP, IAC DO TIMING-MARK.
-      [0xFF, 0xF4, 0xFF, 0xFD, 0x06],
       [0xFF, 0xF1], [0xFF, 0xF9], [0xFF, 0xEC], [0xFF, 0xF0],
       joined(negotiation, windowSize, terminalType, negotiation),
     ])
@@ -34,6 +32,24 @@ struct TelnetTests {
       }
       #expect(items(cut(stream, every: 1)) == [.line("MSG a hé"), .line("QUIT")])
     }
+  }
+
+  /// Ctrl-C in a telnet client: IAC IP, IAC DO TIMING-MARK.
+  private static let interrupt: [UInt8] = [0xFF, 0xF4, 0xFF, 0xFD, 0x06]
+
+  @Test("a timing mark is asked for, also within a line, wherever the stream is cut")
+  func timingMark() {
+    let line = utf8("MSG a hé\n")
+    for place in 0..<line.count {
+      let stream = joined(Array(line[..<place]), Self.interrupt, Array(line[place...]))
+      for at in 0...stream.count {
+        let pieces = [Array(stream[..<at]), Array(stream[at...])]
+        #expect(items(pieces) == [.timingMark, .line("MSG a hé")], "at \(place), cut at \(at)")
+      }
+    }
+    #expect(items([Self.interrupt, Self.interrupt]) == [.timingMark, .timingMark])
+    // WILL, WONT and DONT ask for nothing.
+    #expect(items([[0xFF, 0xFB, 0x06, 0xFF, 0xFC, 0x06, 0xFF, 0xFE, 0x06]]) == [])
   }
 
   @Test("a line of commands alone is empty, hence nothing")

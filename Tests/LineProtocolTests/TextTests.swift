@@ -131,9 +131,10 @@ struct TextTests {
       ([0xC2, 0x9B], "U+009B is a control character; leave it out"),
       ([0xE2, 0x80, 0xA8], "U+2028 separates lines; send one line at a time"),
       ([0xE2, 0x80, 0xAE], "U+202E turns the direction of text; leave it out"),
+      ([0x61, 0xFF], "byte 0xFF begins no telnet command known here; send UTF-8 text"),
       (
         [0x61, 0xE9, 0x62],
-        "that is not UTF-8 (byte 0xE9 behind 1 good ones); set your terminal or program to UTF-8"
+        "that is not UTF-8 (byte 0xE9 at position 2); set your terminal or program to UTF-8"
       ),
     ] as [([UInt8], String)])
   func explanations(bytes: [UInt8], text: String) throws {

@@ -123,7 +123,9 @@ struct ExampleTests {
     let daemon = try Daemon()
     let listener = try PipedTests.listener(daemon)
     let running = Running(
-      shell + [Self.example("wait-for.sh"), "--server", "127.0.0.1:\(daemon.port)", "--group", "ops"])
+      shell + [
+        Self.example("wait-for.sh"), "--server", "127.0.0.1:\(daemon.port)", "--group", "ops",
+      ])
     #expect(try listener.line()?.hasSuffix(" JOIN ops") == true)
     try listener.send("NICK alice")
     try listener.send("MSG ops web is out")
@@ -150,7 +152,8 @@ struct ExampleTests {
   func unit() async throws {
     guard (try? Child.find("systemd-analyze")) != nil else { return }
     // The program is not installed where the unit will look for it; everything else is checked.
-    let unit = try String(contentsOfFile: Self.example("systemd/linechatd.service"), encoding: .utf8)
+    let unit = try String(
+      contentsOfFile: Self.example("systemd/linechatd.service"), encoding: .utf8)
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "linechat-unit-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

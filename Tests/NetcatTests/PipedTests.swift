@@ -106,7 +106,8 @@ struct PipedTests {
     let daemon = try Daemon()
     let listener = try Self.listener(daemon)
     // The last line has no end; it counts.
-    let finished = try await run(pipe.command(daemon.port), input: "NICK cron\nMSG ops disk is full")
+    let finished = try await run(
+      pipe.command(daemon.port), input: "NICK cron\nMSG ops disk is full")
     #expect(finished.lines.dropFirst() == ["OK NICK cron", "OK MSG ops 1/1", ""])
     #expect(try listener.line() == Self.said)
   }

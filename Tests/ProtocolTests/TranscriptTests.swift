@@ -2,8 +2,8 @@
 // exactly as it is written, and at the end nothing more may come to anybody.
 
 import Foundation
-import Testing
 import TestSupport
+import Testing
 
 /// The document, and what is read out of it.
 enum ProtocolDocument {

@@ -29,7 +29,8 @@ struct WordTests {
     }
   }
 
-  @Test("every error code is in the table, and shown in a transcript", arguments: ErrorCode.allCases)
+  @Test(
+    "every error code is in the table, and shown in a transcript", arguments: ErrorCode.allCases)
   func code(_ code: ErrorCode) {
     let row = ProtocolDocument.text.split(separator: "\n").first {
       $0.hasPrefix("| `\(code.rawValue)` |")

@@ -82,7 +82,8 @@ package final class Child {
     let failure = posix_spawn(&child, program, &actions, &attributes, &words, &settings)
     guard failure == 0 else {
       for descriptor in [ourInput, ourOutput, ourErrors] { close(descriptor) }
-      throw ChildFailure(description: "\(program) did not start: \(String(cString: strerror(failure)))")
+      throw ChildFailure(
+        description: "\(program) did not start: \(String(cString: strerror(failure)))")
     }
     process = child
     input = ourInput
@@ -229,11 +230,13 @@ package final class Child {
   /// The path of a program.
   package static func find(_ name: String) throws -> String {
     if name.contains("/") { return name }
-    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(
+      separator: ":")
     for folder in folders where access("\(folder)/\(name)", X_OK) == 0 {
       return "\(folder)/\(name)"
     }
     throw ChildFailure(
-      description: "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
+      description:
+        "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
   }
 }
