@@ -18,10 +18,11 @@ final class Linechatd {
   /// What becomes of the program's standard error.
   enum StandardError { case read, unread, closed }
 
-  /// Starts the program that was built with the tests. `environment` holds all it gets.
+  /// Starts the program that was built with the tests. `environment` holds all it gets. With a
+  /// `descriptorLimit` it is started by prlimit, whose place it takes.
   init(
     _ arguments: [String], environment: [String: String] = [:],
-    standardError: StandardError = .read, output: Int32? = nil
+    standardError: StandardError = .read, output: Int32? = nil, descriptorLimit: Int? = nil
   ) throws {
     var ends: (Int32, Int32) = (-1, -1)
     let failed = withUnsafeMutablePointer(to: &ends) {
@@ -45,16 +46,19 @@ final class Linechatd {
     // Whatever else is open here is none of its business, and would count against its limit.
     for number: Int32 in 3..<1_000 { posix_spawn_file_actions_addclose(&actions, number) }
 
-    let path = try Linechatd.program
+    var command = [try Linechatd.program] + arguments
+    if let limit = descriptorLimit {
+      command = ["prlimit", "--nofile=\(limit):\(limit)"] + command
+    }
     var pid = pid_t()
-    let result = Linechatd.withStrings([path] + arguments) { argv in
+    let result = Linechatd.withStrings(command) { argv in
       Linechatd.withStrings(environment.map { "\($0.key)=\($0.value)" }.sorted()) { envp in
-        posix_spawn(&pid, path, &actions, nil, argv, envp)
+        posix_spawnp(&pid, command[0], &actions, nil, argv, envp)
       }
     }
     guard result == 0 else {
       close(log)
-      throw TestFailure("cannot start \(path): errno \(result)")
+      throw TestFailure("cannot start \(command[0]): errno \(result)")
     }
     process = pid
   }

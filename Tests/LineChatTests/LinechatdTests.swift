@@ -228,8 +228,10 @@ struct LinechatdTests {
 
   @Test("says where the system allows fewer connections than asked for")
   func descriptorLimit() throws {
-    let daemon = try Linechatd(["--listen", "127.0.0.1:0", "--max-connections", "1000000"])
-    _ = try daemon.addresses()
-    #expect(daemon.lines.contains { $0.contains("open descriptors, so ") })
+    let daemon = try Linechatd(["--listen", "127.0.0.1:0"], descriptorLimit: 1_000)
+    let address = try daemon.addresses()[0]
+    #expect(
+      daemon.lines.contains { $0.contains("allows 1000 open descriptors, so 872 connections") })
+    try TestClient(address).line(startingWith: "INFO ")
   }
 }

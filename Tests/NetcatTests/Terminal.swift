@@ -50,17 +50,27 @@ final class Terminal {
 
   /// Waits until a line is on the screen, and gives the screen.
   @discardableResult
-  func see(_ line: String, within limit: Duration = .seconds(20)) throws -> [String] {
+  func see(_ line: String) throws -> [String] { try see("'\(line)'") { $0 == line } }
+
+  /// Waits until a line that begins so is on the screen, and gives the screen.
+  @discardableResult
+  func see(startingWith start: String) throws -> [String] {
+    try see("'\(start)…'") { $0.hasPrefix(start) }
+  }
+
+  private func see(
+    _ what: String, within limit: Duration = .seconds(20), _ isIt: (String) -> Bool
+  ) throws -> [String] {
     let deadline = ContinuousClock.now + limit
     while true {
       let lines = try screen()
-      if lines.contains(line) { return lines }
+      if lines.contains(where: isIt) { return lines }
       // Something new has to appear before it is worth another look.
       while true {
         let left = deadline - ContinuousClock.now
         guard left > .zero, let event = try? tmux.line(of: .output, within: left) else {
           throw ChildFailure(
-            description: "'\(line)' should be on the screen, which is:\n"
+            description: "\(what) should be on the screen, which is:\n"
               + lines.joined(separator: "\n"))
         }
         if event.hasPrefix("%output") || event.hasPrefix("%exit") { break }

@@ -45,9 +45,10 @@ struct TerminalTests {
     try bob.see("OK LEAVE lobby")
     try alice.see(":bob@relay LEAVE lobby")
 
-    // Ctrl-C ends a netcat; the others are told.
+    // Ctrl-C ends a netcat, and the others are told: that it closed, or was reset where something
+    // was still on its way to it.
     try carol.press("C-c")
-    try alice.see(":carol@relay LEAVE lobby connection closed")
+    try alice.see(startingWith: ":carol@relay LEAVE lobby connection ")
     #expect(try alice.screen().contains { $0.contains("just us") } == false)
   }
 

@@ -156,6 +156,9 @@ struct Placeholders {
       case .literal(let literal):
         guard rest.hasPrefix(literal) else { return false }
         rest = rest.dropFirst(literal.count)
+      case .braces(let word) where word.hasPrefix("0x"):
+        guard rest.hasPrefix("{\(word)}") else { return false }
+        rest = rest.dropFirst(word.count + 2)
       case .braces(let word):
         let value: Substring
         if let known = noted[word] {

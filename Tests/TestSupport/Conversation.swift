@@ -59,6 +59,21 @@ package final class Conversation {
 
   package func send(_ line: String) throws { try send(Array((line + "\n").utf8)) }
 
+  /// Bytes as text; those that are none, and controls, by their numbers: `{0xFF}`.
+  private static func visible(_ bytes: ArraySlice<UInt8>) -> String {
+    let isText = String(validating: bytes, as: UTF8.self) != nil
+    var shown: [UInt8] = []
+    for byte in bytes {
+      if byte < 0x20 && byte != 0x09 || byte == 0x7F || byte >= 0x80 && !isText {
+        let digits = String(byte, radix: 16, uppercase: true)
+        shown += "{0x\(byte < 16 ? "0" : "")\(digits)}".utf8
+      } else {
+        shown.append(byte)
+      }
+    }
+    return String(decoding: shown, as: UTF8.self)
+  }
+
   /// The next line, without its end; nil where the server has closed. What follows the last end of
   /// line before the close counts as a line, so that it cannot hide.
   package func line() throws -> String? {
@@ -66,12 +81,12 @@ package final class Conversation {
     while true {
       if let end = received[taken...].firstIndex(of: 0x0A) {
         defer { taken = end + 1 }
-        return String(decoding: received[taken..<end], as: UTF8.self)
+        return Conversation.visible(received[taken..<end])
       }
       if hasEnded {
         defer { taken = received.count }
         let rest = received[taken...]
-        return rest.isEmpty ? nil : String(decoding: rest, as: UTF8.self) + "<no end of line>"
+        return rest.isEmpty ? nil : Conversation.visible(rest) + "<no end of line>"
       }
       received.removeFirst(taken)
       taken = 0
