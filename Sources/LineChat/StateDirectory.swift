@@ -147,7 +147,9 @@ package final class StateDirectory: Sendable {
     guard let process = Int32(digits), process > 0 else { return "another process" }
     let comm = Glibc.open("/proc/\(process)/comm", O_RDONLY | O_CLOEXEC)
     guard comm >= 0 else { return "process \(process)" }
-    let program = text(of: Descriptor(owning: comm).number).prefix { $0 != "\n" }
+    let file = Descriptor(owning: comm)
+    let program = text(of: file.number).prefix { $0 != "\n" }
+    _ = consume file
     return program.isEmpty ? "process \(process)" : "process \(process) (\(program))"
   }
 
