@@ -117,8 +117,13 @@ extension Connection {
 extension SystemError {
   /// Why somebody can't be reached, in a few words.
   fileprivate var reasonForPeople: String {
-    guard code != ETIMEDOUT else { return "no answer" }
-    let text = reason
-    return text.prefix(1).lowercased() + text.dropFirst()
+    switch code {
+    case ETIMEDOUT: return "no answer"
+    // By whoever accepted it, before we came to look.
+    case ECONNRESET, EPIPE: return "connection reset"
+    default:
+      let text = reason
+      return text.prefix(1).lowercased() + text.dropFirst()
+    }
   }
 }

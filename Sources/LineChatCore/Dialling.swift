@@ -221,9 +221,9 @@ extension Directory {
       sendLane(of: member, to: id.index, isTagged: true)
       enter(.open, id, within: Limits.acknowledgeMicroseconds, now: now)
     case .ack where link.stage == .open:
-      guard let destination = view.word(), let word = view.word(), let id2 = MessageID(bytes: word)
+      guard view.word() != nil, let word = view.word(), let acknowledgedID = MessageID(bytes: word)
       else { return }
-      acknowledged(destination, id2, by: member, now: now)
+      acknowledged(acknowledgedID, by: member, now: now)
       guard let lane = lanes[member], !lane.queue.isEmpty else { return finishLink(id) }
       if lane.sent < lane.queue.count { sendLane(of: member, to: id.index, isTagged: true) }
       enter(.open, id, within: Limits.acknowledgeMicroseconds, now: now)

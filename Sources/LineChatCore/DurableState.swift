@@ -139,7 +139,8 @@ extension Directory {
       }
     case .nick(let name):
       if let member = names[source.name], names[name] == nil || names[name] == member {
-        applyRename(member, to: name, isTagged: false, now: now)
+        let identity = message.tags["key"].map(Identity.init(fingerprint:))
+        applyRename(member, to: name, by: identity, isTagged: false, now: now)
       }
     case .msg(let group, _): replayKept(record, message, Array(group.description.utf8))
     case .pm(let recipient, _): replayKept(record, message, Array(recipient.description.utf8))

@@ -311,9 +311,7 @@ extension Directory {
   }
 
   /// A member that speaks tags has a message, and all before it in the same stream.
-  mutating func acknowledged(
-    _ destination: UnsafeRawBufferPointer, _ id: MessageID, by member: Int32, now: Instant
-  ) {
+  mutating func acknowledged(_ id: MessageID, by member: Int32, now: Instant) {
     guard var lane = lanes[member] else { return }
     let arrived = lane.queue.filter { $0.id.stream == id.stream && $0.id.sequence <= id.sequence }
     guard !arrived.isEmpty else { return }

@@ -22,7 +22,8 @@ extension Directory {
       names[name] = member
       return try persist(.rename(name), member, request)
     }
-    applyRename(member, to: name, isTagged: request.isTagged, now: request.now)
+    applyRename(
+      member, to: name, by: session.identity, isTagged: request.isTagged, now: request.now)
     replyToRename(request.session, request.label)
   }
 
@@ -35,16 +36,13 @@ extension Directory {
   }
 
   mutating func applyRename(
-    _ member: Int32, to name: MemberName, isTagged: Bool, now: Instant
+    _ member: Int32, to name: MemberName, by identity: Identity?, isTagged: Bool, now: Instant
   ) {
     let before = members[member].wire
     names[before.name] = nil
     names[name] = member
     members[member].name = name
-    let session = members[member].session
-    if session >= 0, let identity = sessions[session].identity {
-      members[member].identity = identity
-    }
+    if let identity { members[member].identity = identity }
     for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)
     }
@@ -160,6 +158,9 @@ extension Directory {
     }
     tellRename(before, to: name, of: member, in: transferred, now: request.now)
     members[member].seenAt = request.now.wallMicroseconds
+    if members[member].place != before.place {
+      tellPlace(of: member, in: transferred, now: request.now)
+    }
     for membership in members[member].memberships { subscribe(member, membership.group) }
     noteTags(member, request.isTagged, isPresenceNew: true)
     dropIfUnused(guest)
@@ -273,10 +274,7 @@ extension Directory {
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place
-      for membership in members[member].memberships {
-        changeEntry(of: member, called: members[member].name, in: membership.group)
-        tellJoin(of: member, in: membership.group, now: now)
-      }
+      tellPlace(of: member, in: members[member].memberships, now: now)
       members[member].isReachable = false
       effects.append(.event(.moved(members[member].wire, from: before)))
     }
@@ -288,8 +286,18 @@ extension Directory {
           Membership(group: present.group, slot: slot, isDurable: true)
       }
       noteTags(member, isTagged)
+      // The others have not been told of it as long as it was passing.
+      if !present.isDurable { tellPresence(of: member, in: present.group) }
     } else {
       addMembership(member, name, isDurable: true, isTagged: isTagged, now: now)
+    }
+  }
+
+  /// The member has another place in groups where it is already.
+  private mutating func tellPlace(of member: Int32, in memberships: [Membership], now: Instant) {
+    for membership in memberships {
+      changeEntry(of: member, called: members[member].name, in: membership.group)
+      tellJoin(of: member, in: membership.group, now: now)
     }
   }
 

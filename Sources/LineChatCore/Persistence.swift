@@ -34,6 +34,8 @@ struct Pending {
   let step: Step
   let member: Int32
   let session: SessionID?
+  /// The key of who asked: the name will be its own, though the connection may be gone by then.
+  var identity: Identity?
   let label: String?
   let speaksTags: Bool
   /// The word of the owner that this is a part of.
@@ -53,9 +55,10 @@ extension Directory {
     sessions[request.session].activity = .persisting
     handOut(
       Pending(
-        step: step, member: member, session: sessions[request.session].id, label: request.label,
+        step: step, member: member, session: sessions[request.session].id,
+        identity: sessions[request.session].identity, label: request.label,
         speaksTags: request.isTagged),
-      record(of: step, member, now: request.now))
+      record(of: step, member, by: sessions[request.session].identity, now: request.now))
   }
 
   mutating func handOut(_ change: Pending, _ record: Record) {
@@ -66,7 +69,9 @@ extension Directory {
   }
 
   /// The line that says in the journal what a step does.
-  private mutating func record(of step: Pending.Step, _ member: Int32, now: Instant) -> Record {
+  private mutating func record(
+    of step: Pending.Step, _ member: Int32, by identity: Identity?, now: Instant
+  ) -> Record {
     let state = members[member]
     let stamp = Timestamp.text(clock.stamp(now))
     switch step {
@@ -86,7 +91,10 @@ extension Directory {
         buffer.append(name)
       }
     case .rename(let name):
+      var tags = Tags()
+      tags["key"] = identity?.fingerprint
       return Record { buffer in
+        tags.render(into: buffer)
         appendSource(buffer, state.wire)
         buffer.append("NICK ")
         buffer.append(name)
@@ -124,7 +132,8 @@ extension Directory {
       applyLeave(member, name, reason: "", now: now)
       if let session { replyToLeave(session, waiting.label, written) }
     case .rename(let name):
-      applyRename(member, to: name, isTagged: waiting.speaksTags, now: now)
+      applyRename(
+        member, to: name, by: waiting.identity, isTagged: waiting.speaksTags, now: now)
       if let session { replyToRename(session, waiting.label) }
     case .keep(let number): isKept(number, member, now: now)
     case .drop(let name, let reason): applyLeave(member, name, reason: reason, now: now)

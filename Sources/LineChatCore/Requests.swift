@@ -172,7 +172,7 @@ struct Deadline: Comparable {
     case silence(SessionID)
     /// A WAIT runs out; the number tells it from a later one.
     case wait(SessionID, UInt64)
-    /// The reader of a long listing has not moved; the number counts its pieces.
+    /// The reader of a long listing has not moved; the number tells one piece from another.
     case listing(SessionID, UInt64)
     /// Who was dialled has not done what it should; the number counts its steps.
     case link(SessionID, UInt64)

@@ -10,14 +10,16 @@ import Logging
 import Synchronization
 
 /// A log that a test can read.
-final class LogRecord: Sendable {
+package final class LogRecord: Sendable {
   private let lines = Mutex<[String]>([])
 
-  func append(_ line: String) { lines.withLock { $0.append(line) } }
+  package init() {}
 
-  var all: [String] { lines.withLock { $0 } }
+  package func append(_ line: String) { lines.withLock { $0.append(line) } }
 
-  struct Handler: LogHandler {
+  package var all: [String] { lines.withLock { $0 } }
+
+  private struct Handler: LogHandler {
     let record: LogRecord
     var logLevel = Logger.Level.trace
     var metadata: Logger.Metadata = [:]
@@ -30,20 +32,25 @@ final class LogRecord: Sendable {
     func log(event: LogEvent) { record.append("\(event.level) \(event.message)") }
   }
 
-  func logger(_ level: Logger.Level = .info) -> Logger {
+  package func logger(_ level: Logger.Level = .info) -> Logger {
     var logger = Logger(label: "test") { _ in Handler(record: self) }
     logger.logLevel = level
     return logger
   }
 }
 
-final class TestServer {
-  let server: Server
-  let log = LogRecord()
+package final class TestServer {
+  package let server: Server
+  package let log = LogRecord()
 
+<<<<<<< HEAD:Tests/LineChatTests/TestServer.swift
   init(
     logLevel: Logger.Level = .info, disk: TestDisk? = nil,
     _ change: (inout Server.Configuration) throws -> Void = { _ in }
+=======
+  package init(
+    logLevel: Logger.Level = .info, _ change: (inout Server.Configuration) throws -> Void = { _ in }
+>>>>>>> state:Tests/TestSupport/TestServer.swift
   ) throws {
     var configuration = Server.Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
@@ -74,7 +81,7 @@ final class TestServer {
     server.waitUntilStopped()
   }
 
-  var address: ListenAddress {
+  package var address: ListenAddress {
     get throws {
       guard let address = server.addresses.first else { throw TestFailure("not bound") }
       return address
@@ -82,7 +89,8 @@ final class TestServer {
   }
 
   /// A client that has been greeted.
-  func client(from source: String? = nil, receiveBuffer: Int32? = nil) throws -> TestClient {
+  package func client(from source: String? = nil, receiveBuffer: Int32? = nil) throws -> TestClient
+  {
     let client = try TestClient(
       address, from: source.flatMap { IPAddress($0) }, receiveBuffer: receiveBuffer)
     try client.line(startingWith: "INFO ")
@@ -90,7 +98,7 @@ final class TestServer {
   }
 
   /// A client under a name and in a group.
-  func member(
+  package func member(
     _ name: String, of group: String = "lobby", from source: String? = nil,
     receiveBuffer: Int32? = nil
   ) throws -> TestClient {
@@ -104,7 +112,7 @@ final class TestServer {
 }
 
 /// Runs `body` again and again until it is true; for what the other side does without telling.
-func eventually(
+package func eventually(
   within seconds: Double = 20, _ what: String, _ body: () throws -> Bool
 ) throws {
   let deadline = Deadline(seconds: seconds)
@@ -118,10 +126,10 @@ func eventually(
 func pauseBriefly() { poll(nil, 0, 2) }
 
 /// A directory of the test's own, removed with it.
-final class TemporaryDirectory {
-  let path: String
+package final class TemporaryDirectory {
+  package let path: String
 
-  init() throws {
+  package init() throws {
     var template = Array("/tmp/linechat-test-XXXXXX".utf8CString)
     guard let made = mkdtemp(&template) else { throw TestFailure("mkdtemp: errno \(errno)") }
     path = String(cString: made)

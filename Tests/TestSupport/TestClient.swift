@@ -7,28 +7,28 @@ import LineChat
 import LineProtocol
 
 /// What a test waited for did not happen.
-struct TestFailure: Error, CustomStringConvertible {
-  let description: String
+package struct TestFailure: Error, CustomStringConvertible {
+  package let description: String
 
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }
 
 /// A moment that a test does not want to wait beyond.
-struct Deadline {
+package struct Deadline {
   private let nanoseconds: Int64
 
-  init(seconds: Double) {
+  package init(seconds: Double) {
     nanoseconds = Deadline.now + Int64(seconds * 1_000_000_000)
   }
 
   /// For poll, rounded up; 0 when it has passed.
-  var milliseconds: Int32 {
+  package var milliseconds: Int32 {
     Int32(clamping: max(0, (nanoseconds - Deadline.now + 999_999) / 1_000_000))
   }
 
-  var hasPassed: Bool { milliseconds == 0 }
+  package var hasPassed: Bool { milliseconds == 0 }
 
-  static var now: Int64 {
+  package static var now: Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
@@ -36,27 +36,27 @@ struct Deadline {
 }
 
 /// A connection to a server. Not for several threads at once.
-final class TestClient {
+package final class TestClient {
   /// How a stream came to its end.
-  enum End: Equatable {
+  package enum End: Equatable {
     case inOrder
     case reset
   }
 
-  private(set) var descriptor: Int32
+  package private(set) var descriptor: Int32
   /// Read and not asked for yet.
   private var buffer: [UInt8] = []
   private var consumed = 0
-  private(set) var end: End?
+  package private(set) var end: End?
   /// The lines handed out, for messages.
   private var history: [String] = []
 
   /// How long every wait may take. Generous: the machine may be busy with other tests.
-  var patienceSeconds = 20.0
+  package var patienceSeconds = 20.0
 
   /// `source` is the address to come from (127.0.0.2 is another host); `receiveBuffer` bounds what
   /// the kernel takes in for a client that does not read.
-  init(
+  package init(
     _ address: ListenAddress, from source: IPAddress? = nil, receiveBuffer: Int32? = nil
   ) throws {
     switch address.kind {
@@ -96,9 +96,9 @@ final class TestClient {
   // MARK: Sending
 
   /// Sends `text` as it is, newlines included. Throws where the other side has gone.
-  func send(_ text: String) throws { try send(Array(text.utf8)) }
+  package func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-  func send(_ bytes: [UInt8]) throws {
+  package func send(_ bytes: [UInt8]) throws {
     let deadline = Deadline(seconds: patienceSeconds)
     var start = 0
     while start < bytes.count {
@@ -118,7 +118,7 @@ final class TestClient {
   }
 
   /// Sends what the kernel takes at once; returns how much that was.
-  func sendAtOnce(_ bytes: [UInt8]) -> Int {
+  package func sendAtOnce(_ bytes: [UInt8]) -> Int {
     bytes.withUnsafeBytes {
       max(
         0,
@@ -128,7 +128,7 @@ final class TestClient {
 
   /// Waits until the other side's kernel has everything that was sent: what a close finds still on
   /// this side may be thrown away.
-  func waitUntilTaken() throws {
+  package func waitUntilTaken() throws {
     try eventually("what was sent is taken") {
       var bytes: Int32 = 0
       return ioctl(descriptor, UInt(TIOCOUTQ), &bytes) == 0 && bytes == 0
@@ -137,12 +137,13 @@ final class TestClient {
 
   // MARK: Reading
 
-  /// The next line without its newline; nil at the end of the stream.
-  func line() throws -> String? {
+  /// The next line without its newline; nil at the end of the stream. Bytes that are no text, and
+  /// controls, are shown by their numbers: `{0xFF}`.
+  package func line() throws -> String? {
     let deadline = Deadline(seconds: patienceSeconds)
     while true {
       if let newline = buffer[consumed...].firstIndex(of: UInt8(ascii: "\n")) {
-        let line = String(decoding: buffer[consumed..<newline], as: UTF8.self)
+        let line = TestClient.visible(buffer[consumed..<newline])
         consumed = newline + 1
         if consumed > 65_536 {
           buffer.removeFirst(consumed)
@@ -159,7 +160,7 @@ final class TestClient {
 
   /// Reads lines until one satisfies `isWanted`, and returns that.
   @discardableResult
-  func line(where isWanted: (String) -> Bool) throws -> String {
+  package func line(where isWanted: (String) -> Bool) throws -> String {
     while let line = try line() {
       if isWanted(line) { return line }
     }
@@ -168,12 +169,12 @@ final class TestClient {
 
   /// Reads lines until one begins with `start`, and returns that.
   @discardableResult
-  func line(startingWith start: String) throws -> String {
+  package func line(startingWith start: String) throws -> String {
     try line { $0.hasPrefix(start) }
   }
 
   /// The next line must be `wanted`.
-  func expect(_ wanted: String) throws {
+  package func expect(_ wanted: String) throws {
     let line = try line()
     guard line == wanted else {
       throw TestFailure("expected '\(wanted)', got '\(line ?? "the end")'; \(context)")
@@ -182,20 +183,34 @@ final class TestClient {
 
   /// Sends a request and returns its final reply, other lines in between passed over.
   @discardableResult
-  func ask(_ request: String) throws -> String {
+  package func ask(_ request: String) throws -> String {
     try send(request + "\n")
     return try line { $0.hasPrefix("OK ") || $0.hasPrefix("ERR ") || $0.hasPrefix("PONG") }
   }
 
   /// Everything up to the end of the stream, as lines.
-  func linesToEnd() throws -> [String] {
+  package func linesToEnd() throws -> [String] {
     var lines: [String] = []
     while let line = try line() { lines.append(line) }
     return lines
   }
 
   /// Bytes that came behind the last newline, once the stream has ended.
-  var unfinishedLine: String { String(decoding: buffer[consumed...], as: UTF8.self) }
+  package var unfinishedLine: String { String(decoding: buffer[consumed...], as: UTF8.self) }
+
+  private static func visible(_ bytes: ArraySlice<UInt8>) -> String {
+    let isText = String(validating: bytes, as: UTF8.self) != nil
+    var shown: [UInt8] = []
+    for byte in bytes {
+      if byte < 0x20 && byte != 0x09 || byte == 0x7F || byte >= 0x80 && !isText {
+        let digits = String(byte, radix: 16, uppercase: true)
+        shown += "{0x\(byte < 16 ? "0" : "")\(digits)}".utf8
+      } else {
+        shown.append(byte)
+      }
+    }
+    return String(decoding: shown, as: UTF8.self)
+  }
 
   private func fill(_ deadline: Deadline, _ purpose: String) throws {
     try wait(for: Int16(POLLIN), deadline, purpose)
@@ -226,15 +241,15 @@ final class TestClient {
   // MARK: Ending
 
   /// Our side says no more; the other may.
-  func shutDownOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
+  package func shutDownOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  func close() {
+  package func close() {
     if descriptor >= 0 { Glibc.close(descriptor) }
     descriptor = -1
   }
 
   /// Closes without an orderly end: the other side sees a reset.
-  func reset() {
+  package func reset() {
     var option = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     close()
