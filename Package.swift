@@ -59,7 +59,8 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "CSystem", "LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log"),
+        "CSystem", "LineChat", "LineChatCore", "LineProtocol",
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(

@@ -4,6 +4,7 @@
 import Glibc
 import LineChat
 import LineProtocol
+import TestSupport
 import Testing
 
 @Suite("Members who listen", .timeLimit(.minutes(2)))

@@ -77,7 +77,7 @@ package final class TestClient {
   }
 
   /// A connection that was accepted.
-  init(owning number: Int32) { descriptor = number }
+  package init(owning number: Int32) { descriptor = number }
 
   deinit { close() }
 

@@ -43,14 +43,9 @@ package final class TestServer {
   package let server: Server
   package let log = LogRecord()
 
-<<<<<<< HEAD:Tests/LineChatTests/TestServer.swift
-  init(
+  package init(
     logLevel: Logger.Level = .info, disk: TestDisk? = nil,
     _ change: (inout Server.Configuration) throws -> Void = { _ in }
-=======
-  package init(
-    logLevel: Logger.Level = .info, _ change: (inout Server.Configuration) throws -> Void = { _ in }
->>>>>>> state:Tests/TestSupport/TestServer.swift
   ) throws {
     var configuration = Server.Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
@@ -67,16 +62,15 @@ package final class TestServer {
   }
 
   /// A server that remembers.
-  convenience init(
-    _ directory: TemporaryDirectory, logLevel: Logger.Level = .info,
-    disk: TestDisk? = nil
+  package convenience init(
+    _ directory: TemporaryDirectory, logLevel: Logger.Level = .info, disk: TestDisk? = nil
   ) throws {
     try self.init(logLevel: logLevel, disk: disk) { $0.dataDirectory = directory.path }
   }
 
   deinit { stop() }
 
-  func stop() {
+  package func stop() {
     server.stop()
     server.waitUntilStopped()
   }
@@ -123,7 +117,7 @@ package func eventually(
 }
 
 /// Leaves the processor to others where there is nothing to poll.
-func pauseBriefly() { poll(nil, 0, 2) }
+package func pauseBriefly() { poll(nil, 0, 2) }
 
 /// A directory of the test's own, removed with it.
 package final class TemporaryDirectory {
@@ -137,7 +131,7 @@ package final class TemporaryDirectory {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  func text(of name: String) throws -> String {
+  package func text(of name: String) throws -> String {
     try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
   }
 }

@@ -6,13 +6,13 @@ import Glibc
 import LineChat
 import LineProtocol
 
-final class TestListener {
-  let port: UInt16
+package final class TestListener {
+  package let port: UInt16
   private var descriptor: Int32 = -1
   private var filling: [Int32] = []
 
   /// Listens on a free port of 127.0.0.1, or on one that was free before.
-  init(port: UInt16 = 0) throws {
+  package init(port: UInt16 = 0) throws {
     descriptor = socket(AF_INET, TestListener.kind, 0)
     var on: Int32 = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -35,14 +35,14 @@ final class TestListener {
   private static let kind = Int32(
     bitPattern: SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
-  func close() {
+  package func close() {
     for number in filling + [descriptor] where number >= 0 { Glibc.close(number) }
     filling = []
     descriptor = -1
   }
 
   /// From now on, whoever dials hears nothing at all: what the kernel takes in by itself is taken.
-  func becomeDeaf() throws {
+  package func becomeDeaf() throws {
     listen(descriptor, 0)
     let deadline = Deadline(seconds: 20)
     while !deadline.hasPassed {
@@ -57,7 +57,7 @@ final class TestListener {
   }
 
   /// The next connection, as a client is one: with lines to read, and a way to answer.
-  func accept(within seconds: Double = 20) throws -> TestClient {
+  package func accept(within seconds: Double = 20) throws -> TestClient {
     let deadline = Deadline(seconds: seconds)
     while true {
       let number = csystem_accept(descriptor, nil, nil)
@@ -71,7 +71,7 @@ final class TestListener {
   }
 
   /// So many lines, over however many connections they come. Each of them is read to its end.
-  func lines(_ count: Int) throws -> [String] {
+  package func lines(_ count: Int) throws -> [String] {
     var lines: [String] = []
     while lines.count < count {
       let client = try accept()

@@ -5,8 +5,10 @@ import LineChatCore
 import Synchronization
 
 /// What the test and the journal's thread share.
-final class TestDisk: Sendable {
-  struct State {
+package final class TestDisk: Sendable {
+  package init() {}
+
+  private struct State {
     /// Syncs wait until this is false.
     var isHeld = false
     /// Syncs that wait, or have waited.
@@ -15,19 +17,26 @@ final class TestDisk: Sendable {
     var isFull = false
   }
 
-  let state = Mutex(State())
+  private let state = Mutex(State())
 
-  func make(_ path: String) throws(StorageError) -> any Storage {
+  package func make(_ path: String) throws(StorageError) -> any Storage {
     TestStorage(base: try FileStorage(path), disk: self)
   }
 
-  func hold() { state.withLock { $0.isHeld = true } }
-  func letGo() { state.withLock { $0.isHeld = false } }
-  func fill() { state.withLock { $0.isFull = true } }
-  func makeRoom() { state.withLock { $0.isFull = false } }
+  package func hold() { state.withLock { $0.isHeld = true } }
+  package func letGo() { state.withLock { $0.isHeld = false } }
+  package func fill() { state.withLock { $0.isFull = true } }
+  package func makeRoom() { state.withLock { $0.isFull = false } }
+
+  fileprivate var isFull: Bool { state.withLock { $0.isFull } }
+
+  fileprivate func waitAtGate() {
+    state.withLock { if $0.isHeld { $0.syncs += 1 } }
+    while state.withLock({ $0.isHeld }) { pauseBriefly() }
+  }
 
   /// Waits until something is about to be synced and must wait.
-  func waitForSync() throws {
+  package func waitForSync() throws {
     try eventually("something is synced") { state.withLock { $0.isHeld && $0.syncs > 0 } }
   }
 }
@@ -37,7 +46,7 @@ private struct TestStorage: Storage {
   let disk: TestDisk
 
   private func write(_ name: String) throws(StorageError) {
-    if disk.state.withLock({ $0.isFull }) {
+    if disk.isFull {
       throw StorageError(.append, name, reason: "No space left on device", code: 28)
     }
   }
@@ -51,8 +60,7 @@ private struct TestStorage: Storage {
   }
 
   mutating func sync(_ name: String) throws(StorageError) {
-    disk.state.withLock { if $0.isHeld { $0.syncs += 1 } }
-    while disk.state.withLock({ $0.isHeld }) { pauseBriefly() }
+    disk.waitAtGate()
     try base.sync(name)
   }
 
