@@ -247,9 +247,25 @@ extension Directory {
   }
 
   private mutating func noteReachable(_ member: Int32, _ isReachable: Bool) {
-    guard members[member].isReachable != isReachable else { return }
-    members[member].isReachable = isReachable
-    tellPresence(of: member)
+    if members[member].isReachable != isReachable {
+      members[member].isReachable = isReachable
+      tellPresence(of: member)
+    }
+    tellItself(member)
+  }
+
+  /// A program that is connected learns what came of the dial to its own address.
+  private mutating func tellItself(_ member: Int32) {
+    guard members[member].session >= 0, sessions[members[member].session].speaksTags else { return }
+    let session = UInt32(members[member].session)
+    for membership in members[member].memberships where membership.isDurable {
+      let group = membership.group
+      guard let entry = groups[group].roster[members[member].name] else { continue }
+      fanOut.send(to: session, isReply: false) { buffer in
+        appendMemberLine(buffer, groups[group].name, entry)
+        buffer.append("\n")
+      }
+    }
   }
 
   // MARK: A member is back
