@@ -131,7 +131,7 @@ extension Directory {
     effects.append(
       .event(
         .unreachable(
-          members[member].wire, reason: reason, retrySeconds: Int(pause / 1_000_000))))
+          members[member].wire, reason: reason, retrySeconds: Int((pause + 999_999) / 1_000_000))))
     if expiring.remove(member) != nil { expire(member, now: now) }
     startDials(now: now)
   }
@@ -145,7 +145,10 @@ extension Directory {
   /// The link's session is over; its address may be dialled again.
   private mutating func dropLink(_ session: UInt32) {
     let member = sessions[session].member
-    if lanes[member]?.link == session { lanes[member]!.link = nil }
+    if lanes[member]?.link == session {
+      lanes[member]!.link = nil
+      lanes[member]!.isLate = false
+    }
     for (endpoint, holder) in dialledPlaces where holder == session {
       dialledPlaces[endpoint] = nil
     }
