@@ -43,6 +43,7 @@ let package = Package(
       name: "linechatd",
       dependencies: [
         "LineChat",
+        "LineProtocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -75,7 +76,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: ["LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "CSystem", "LineChat", "LineChatCore", "LineProtocol",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "ProtocolTests",

@@ -79,7 +79,7 @@ trap 'exit 129' HUP
 start_server() {
   rm -f "$work/log"
   mkfifo "$work/log"
-  "$linechatd" --listen "127.0.0.1:$1" 2>"$work/log" &
+  "$linechatd" --listen "127.0.0.1:$1" --data-dir "$work/state" 2>"$work/log" &
   server=$!
   exec 9<"$work/log"
   address=

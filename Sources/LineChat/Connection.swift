@@ -15,8 +15,13 @@ import LineProtocol
 final class Connection {
   /// Who knows of it, and what may still be done with it.
   enum Stage: UInt8 {
+    /// Being connected from here; nothing can be read or written yet.
+    case dialling
     /// The core's session is live.
     case open
+    /// Dialled, and the core has nothing more to say: what is due is written, our side is shut, and
+    /// what the other side says is heard until it ends, or a second is over.
+    case finishing
     /// The core knows it no more, or never did: what is due is written, what comes is thrown away.
     case closing
     /// Everything is written and our side is shut: reading on until the other side ends, or a second
@@ -28,9 +33,11 @@ final class Connection {
 
   let descriptor: Descriptor
   let peer: Peer
+  /// The core had it dialled: it counts in no limit of those that come.
+  let isDialled: Bool
   /// The entry in the poller, and the index in the loop's table.
   let slot: Poller.Slot
-  /// Valid in the stage `open`.
+  /// Valid as long as `hasSession`.
   let session: SessionID?
 
   var reader: LineReader
@@ -68,15 +75,24 @@ final class Connection {
 
   init(
     _ descriptor: consuming Descriptor, _ peer: Peer, slot: Poller.Slot, session: SessionID?,
-    lineBytesMax: Int
+    lineBytesMax: Int, isDialled: Bool = false
   ) {
     self.descriptor = descriptor
     self.peer = peer
     self.slot = slot
     self.session = session
-    reader = LineReader(lineBytesMax: lineBytesMax, refusesHTTP: peer != .unix)
-    stage = session == nil ? .closing : .open
-    interest = .reading
+    self.isDialled = isDialled
+    reader = LineReader(lineBytesMax: lineBytesMax, refusesHTTP: peer.isRemote && !isDialled)
+    stage = isDialled ? .dialling : session == nil ? .closing : .open
+    interest = isDialled ? .writing : .reading
+  }
+
+  /// The core's session is live, as far as the loop knows.
+  var hasSession: Bool {
+    switch stage {
+    case .dialling, .open, .finishing: true
+    case .closing, .lingering, .gone: false
+    }
   }
 
   // MARK: Output

@@ -8,7 +8,8 @@ import Logging
 /// The words for what happened, on their way to a logger.
 final class EventLog {
   private let logger: Logger
-  private var refusals = Refusals()
+  private var refusals = Throttle(of: "refusals")
+  private var deliveries = Throttle(of: "lines about kept messages")
 
   init(_ logger: Logger) { self.logger = logger }
 
@@ -18,6 +19,10 @@ final class EventLog {
   func warn(_ text: @autoclosure () -> String) { logger.warning("\(text())") }
 
   func inform(_ text: @autoclosure () -> String) { logger.info("\(text())") }
+
+  func complain(_ text: @autoclosure () -> String) { logger.error("\(text())") }
+
+  func debug(_ text: @autoclosure () -> String) { logger.debug("\(text())") }
 
   /// `peer` tells where a session's connection comes from, as long as it is known.
   func record(_ event: Event, now: Int64, _ peer: (SessionID) -> Peer?) {
@@ -43,31 +48,50 @@ final class EventLog {
       let verb = refusal.verb.map { " \($0)" } ?? ""
       logger.info(
         "refused \(name) (\(place(session))): \(refusal.code)\(verb): \(escaped(refusal.text))")
-    case .kept, .delivered, .unreachable, .reachable, .expired, .dropped: break
+    case .kept(let member, let waiting):
+      guard deliveries.mayBeSaid(now, logger) else { return }
+      logger.info("kept a message for \(member) (\(waiting) waiting)")
+    case .delivered(let member, let count, let waiting):
+      guard deliveries.mayBeSaid(now, logger) else { return }
+      let rest = waiting > 0 ? " (\(waiting) waiting)" : ""
+      logger.info("\(member) has \(messages(count)) that \(count == 1 ? "was" : "were") kept\(rest)")
+    case .unreachable(let member, let reason, let seconds):
+      logger.info("\(member) can't be reached (\(escaped(reason))); next try in \(seconds) s")
+    case .reachable(let member):
+      logger.debug("\(member) can be reached")
+    case .expired(let member):
+      logger.info("\(member) was not seen for the time that members are kept")
+    case .dropped(let member, let count, let reason):
+      logger.info("dropped \(messages(count)) kept for \(member): \(escaped(reason))")
     case .said(let member, let destination, let text, let handed):
       logger.trace(
         "\(member) to \(escaped(destination)) (handed to \(handed)): \(escaped(text))")
     }
   }
 
+  private func messages(_ count: Int) -> String { count == 1 ? "1 message" : "\(count) messages" }
+
   private func members(_ count: Int) -> String { count == 1 ? "1 member" : "\(count) members" }
 
   /// One peer can have thousands of lines refused in a second. So many are shown; of the others,
   /// their number.
-  private struct Refusals {
+  private struct Throttle {
     private static let perSecond = 20
+    private let what: String
     private var second: Int64 = 0
     private var said = 0
     private var unsaid = 0
 
+    init(of what: String) { self.what = what }
+
     mutating func mayBeSaid(_ now: Int64, _ logger: Logger) -> Bool {
       if now / 1_000_000 != second {
-        if unsaid > 0 { logger.info("\(unsaid) more refusals are not shown") }
+        if unsaid > 0 { logger.info("\(unsaid) more \(what) are not shown") }
         second = now / 1_000_000
         said = 0
         unsaid = 0
       }
-      guard said < Refusals.perSecond else {
+      guard said < Throttle.perSecond else {
         unsaid += 1
         return false
       }

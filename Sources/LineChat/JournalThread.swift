@@ -60,9 +60,8 @@ package final class JournalThread: Sendable {
 
   /// Hands in a record that somebody waits for. False: the queue is full, or closed, and nothing is
   /// going to happen to it.
-  package func persist(_ record: Message, _ ticket: Ticket) -> Bool {
-    let line = JournalLine(record)
-    return monitor.update { state in
+  package func persist(_ line: JournalLine, _ ticket: Ticket) -> Bool {
+    monitor.update { state in
       guard state.hasRoom(for: line) else { return false }
       state.lastIdentifier += 1
       state.add(.record(state.lastIdentifier, ticket, line), line)
@@ -72,8 +71,7 @@ package final class JournalThread: Sendable {
   }
 
   /// Hands in a record that nobody waits for.
-  package func note(_ record: Message) {
-    let line = JournalLine(record)
+  package func note(_ line: JournalLine) {
     monitor.update { state in
       guard state.hasRoom(for: line) else {
         state.hasLostNotes = true

@@ -24,11 +24,16 @@ final class Listener {
   /// The socket's file as it was made here: another's in its place is not ours to remove.
   private let file: FileIdentity?
 
+  /// Whoever connects here is the server's owner.
+  let isOwners: Bool
+
   var number: Int32 { descriptor.number }
 
   private init(
-    _ address: ListenAddress, _ descriptor: consuming Descriptor, file: FileIdentity? = nil
+    _ address: ListenAddress, _ descriptor: consuming Descriptor, file: FileIdentity? = nil,
+    isOwners: Bool = false
   ) {
+    self.isOwners = isOwners
     self.address = address
     self.descriptor = descriptor
     self.file = file
@@ -118,7 +123,14 @@ extension Listener {
     }
   }
 
-  private static func bind(path: String) throws(ServerError) -> Listener {
+  /// The socket by which the server's owner speaks to it.
+  static func bindOwners(path: String) throws(ServerError) -> Listener {
+    try bind(path: path, isOwners: true)
+  }
+
+  private static func bind(
+    path: String, isOwners: Bool = false
+  ) throws(ServerError) -> Listener {
     let address: ListenAddress
     do throws(ListenAddress.Malformed) {
       address = try ListenAddress(parsing: "unix:" + path)
@@ -134,7 +146,7 @@ extension Listener {
       let result = SocketAddress.with(path: path) { Glibc.bind(number, $0, $1) }
       guard result == 0 else { throw SystemError("bind") }
       try descriptor.listen()
-      return Listener(address, descriptor, file: FileIdentity(path))
+      return Listener(address, descriptor, file: FileIdentity(path), isOwners: isOwners)
     } catch {
       throw ServerError(binding: address, error)
     }
@@ -175,7 +187,7 @@ extension Descriptor {
   }
 
   /// Without it, a peer that vanished would hold its name for ever.
-  fileprivate func setKeepalive() throws(SystemError) {
+  func setKeepalive() throws(SystemError) {
     let tcp = Int32(IPPROTO_TCP)
     try set(SO_KEEPALIVE, of: SOL_SOCKET, to: 1)
     try set(TCP_KEEPIDLE, of: tcp, to: MachineLimits.keepaliveIdleSeconds)

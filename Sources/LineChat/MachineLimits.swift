@@ -43,6 +43,10 @@ enum MachineLimits {
   /// the socket is writable would say yes at once.
   static let memoryPauseMicroseconds: Int64 = 10_000
 
+  /// A member's address that is dialled answers within this time or counts as not reachable. Where
+  /// a first packet is lost the kernel sends it again after one second.
+  static let dialMicroseconds: Int64 = 2_000_000
+
   /// Reading on after the last byte was sent, so that unread input does not reset the connection
   /// and take the last lines with it.
   static let lingerMicroseconds: Int64 = 1_000_000
@@ -56,6 +60,9 @@ enum MachineLimits {
   /// A server that stops gives its connections so long; with what comes after, it stays under the
   /// five seconds that are promised.
   static let stoppingMicroseconds: Int64 = 4_500_000
+
+  /// From then on the last snapshot may still be written so long.
+  static let lastSnapshotMicroseconds: Int64 = 400_000
 
   /// Keepalive: after so many seconds of silence the kernel asks, …
   static let keepaliveIdleSeconds: Int32 = 30
@@ -74,7 +81,7 @@ enum MachineLimits {
 
   /// After a snapshot that failed, the next is tried after this time: soon for a person who has made
   /// room on the disk, and rare enough not to wear it out.
-  static let snapshotRetryMicroseconds: Int64 = 2_000_000
+  static let snapshotRetryMicroseconds: Int64 = 1_000_000
 
   /// Connections over the limit that are told so in full at once; any more are closed at once.
   static let refusals = 64

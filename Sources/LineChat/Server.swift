@@ -44,11 +44,20 @@ public final class Server: Sendable {
     /// Bytes that may wait for all slow readers together before the one with the most is dropped.
     public var pendingBytesTotalMax = 256 << 20
 
+    /// The directory in which durable members, and what is kept for them, outlive the server. It is
+    /// made where there is none, and used by one server at a time. Nil: everything ends with the
+    /// server.
+    public var dataDirectory: String?
+
+    /// A durable member that was neither connected nor reached for so long is dropped, in seconds.
+    public var memberTTLSeconds = 30 * 86_400
+
     public init() {}
   }
 
   private let configuration: Configuration
   private let logger: Logger
+  private let storage: StorageMaker
   private let shouldStop = StopFlag()
   private let hasStopped = Latch()
   private let state = Mutex(State())
@@ -67,9 +76,23 @@ public final class Server: Sendable {
   }
 
   /// Nothing is opened yet.
-  public init(_ configuration: Configuration = Configuration(), logger: Logger) {
+  public convenience init(_ configuration: Configuration = Configuration(), logger: Logger) {
+    self.init(configuration, logger: logger) { path throws(StorageError) in
+      try FileStorage(path)
+    }
+  }
+
+  /// What reads and writes the files of a data directory.
+  package typealias StorageMaker =
+    @Sendable (_ path: String) throws(StorageError) -> any Storage
+
+  /// A server whose files go through a storage of the caller's own.
+  package init(
+    _ configuration: Configuration, logger: Logger, storage: @escaping StorageMaker
+  ) {
     self.configuration = configuration
     self.logger = logger
+    self.storage = storage
   }
 
   /// Starts a server on a thread of its own. Returns when it listens.
@@ -78,24 +101,29 @@ public final class Server: Sendable {
     _ configuration: Configuration = Configuration(), logger: Logger
   ) throws(ServerError) -> Server {
     let server = Server(configuration, logger: logger)
-    try server.start()
-    try server.runOnOwnThread()
+    try server.launch()
     return server
+  }
+
+  package func launch() throws(ServerError) {
+    try start()
+    try runOnOwnThread()
   }
 
   /// The addresses listened on, port 0 replaced by the real one and names by addresses. Empty
   /// before `start`.
   public var addresses: [ListenAddress] { state.withLock { $0.addresses } }
 
-  /// Binds every address. Connections that come from now on wait until the server runs.
-  /// - Throws: an error that says which address failed and what to do. Nothing is left open then.
+  /// Takes the data directory and what is in it, and binds every address. Connections that come from
+  /// now on wait until the server runs.
+  /// - Throws: an error that says what failed and what to do. Nothing is left open then.
   public func start() throws(ServerError) {
     try state.withLock { (state) throws(ServerError) in
       guard case .new = state.phase else {
         throw ServerError(.wrongOrder, "this server has been started before")
       }
       let handover = try prepare()
-      state.addresses = handover.loop.listeners.map(\.address)
+      state.addresses = handover.loop.listeners.filter { !$0.isOwners }.map(\.address)
       state.wake = handover.wake
       state.phase = .bound(handover)
     }
@@ -150,13 +178,20 @@ extension Server {
     do throws(SystemError) { wake = try WakePipe.make() } catch {
       throw ServerError(.system, "cannot make a pipe: \(error)", cause: error)
     }
+    let saved = try configuration.dataDirectory.map { (path) throws(ServerError) in
+      try SavedState.open(path, storage)
+    }
     var listeners: [Listener] = []
     for address in configuration.listen { listeners += try Listener.bind(address) }
-    for listener in listeners { log.inform("listening on \(listener.address)") }
+    let core = coreConfiguration(listeners, saved, isTracing: log.isTracing)
+    if let saved { listeners.append(try OwnerSocket.bind(in: saved.directory.path, log)) }
     let loop = ServerLoop(
-      configuration, core: coreConfiguration(listeners, isTracing: log.isTracing),
-      listeners: listeners, connectionsMax: connectionsMax, log: log, wake: wake,
-      shouldStop: shouldStop)
+      configuration, core: core, listeners: listeners, connectionsMax: connectionsMax, log: log,
+      wake: wake, shouldStop: shouldStop)
+    if let saved { try loop.takeUp(saved) }
+    for listener in listeners where !listener.isOwners {
+      log.inform("listening on \(listener.address)")
+    }
     // A stop that came before is found when the loop looks.
     wake.wake()
     return Handover(loop, wake)
@@ -164,7 +199,7 @@ extension Server {
 
   /// Returns how many connections the limit allows.
   private func raiseDescriptorLimit(_ log: EventLog) -> Int {
-    let others = MachineLimits.refusals + MachineLimits.reservedDescriptors
+    let others = MachineLimits.refusals + Limits.dials + MachineLimits.reservedDescriptors
     let wanted = max(1, configuration.connectionsMax)
     let needed = wanted.addingReportingOverflow(others)
     let limit = DescriptorLimit.raise(to: needed.overflow ? .max : needed.partialValue)
@@ -178,13 +213,16 @@ extension Server {
   }
 
   private func coreConfiguration(
-    _ listeners: [Listener], isTracing: Bool
+    _ listeners: [Listener], _ saved: SavedState?, isTracing: Bool
   ) -> Directory.Configuration {
     var core = Directory.Configuration()
     core.version = lineChatVersion
-    core.serverID = UInt64.random(in: .min ... .max)
+    core.serverID = saved?.serverID ?? UInt64.random(in: .min ... .max)
     core.seed = UInt64.random(in: .min ... .max)
-    core.versionStart = UInt64(max(1, SystemClock.now().wallMicroseconds / 1_000_000))
+    core.versionStart = saved?.versionStart ?? SystemClock.unixTime
+    let yearsMax = 1_000
+    let seconds = min(max(1, configuration.memberTTLSeconds), yearsMax * 366 * 86_400)
+    core.memberTTLMicroseconds = Int64(seconds) * 1_000_000
     core.lineBytesMax = configuration.lineBytesMax
     core.isTracing = isTracing
     let own = Interfaces.addresses()

@@ -9,7 +9,8 @@ extension ServerLoop {
     guard acceptsAgainAt == nil else { return }
     for _ in 0..<MachineLimits.acceptsPerRound {
       switch listener.accept() {
-      case .connection(let number, let peer): admit(Descriptor(owning: number), peer)
+      case .connection(let number, let peer):
+        admit(Descriptor(owning: number), listener.isOwners ? .owner : peer)
       case .nothing: return
       case .lost: continue
       case .exhausted(let cause): return turnAway(at: listener, cause)
@@ -18,11 +19,11 @@ extension ServerLoop {
   }
 
   private func admit(_ descriptor: consuming Descriptor, _ peer: Peer) {
-    if connectionCount >= connectionsMax + MachineLimits.refusals {
+    if connectionCount - dialledCount >= connectionsMax + MachineLimits.refusals {
       noteRefusal(peer)
       // No room even for a polite end; this reaches whoever has not sent anything yet.
       _ = tooMany.withBytes { Transmission.send($0, to: descriptor.number) }
-    } else if sessionCount >= connectionsMax {
+    } else if sessionCount >= connectionsMax && peer != .owner {
       noteRefusal(peer)
       let connection = add(descriptor, peer, session: nil)
       tooMany.withBytes { bytes in
@@ -42,23 +43,28 @@ extension ServerLoop {
       switch peer {
       case .tcp(let address, _): .tcp(address)
       case .unix: .unix
+      case .owner: .owner
       }
     let session = directory.opened(origin, now: now)
-    let connection = add(descriptor, peer, session: session)
-    while sessions.count <= Int(session.index) { sessions.append(nil) }
-    sessions[Int(session.index)] = Unmanaged.passUnretained(connection)
+    _ = add(descriptor, peer, session: session)
     sessionCount += 1
   }
 
-  private func add(
-    _ descriptor: consuming Descriptor, _ peer: Peer, session: SessionID?
+  func add(
+    _ descriptor: consuming Descriptor, _ peer: Peer, session: SessionID?, isDialled: Bool = false
   ) -> Connection {
-    let slot = poller.add(descriptor.number, .reading)
+    let slot = poller.add(descriptor.number, isDialled ? .writing : .reading)
     let connection = Connection(
-      descriptor, peer, slot: slot, session: session, lineBytesMax: configuration.lineBytesMax)
+      descriptor, peer, slot: slot, session: session, lineBytesMax: configuration.lineBytesMax,
+      isDialled: isDialled)
     while connections.count <= Int(slot) { connections.append(nil) }
     connections[Int(slot)] = connection
     connectionCount += 1
+    if isDialled { dialledCount += 1 }
+    if let session {
+      while sessions.count <= Int(session.index) { sessions.append(nil) }
+      sessions[Int(session.index)] = Unmanaged.passUnretained(connection)
+    }
     return connection
   }
 

@@ -9,7 +9,9 @@ import LineChatCore
 extension ServerLoop {
   /// The core has ended the session. What this round still has for it is written first.
   func end(_ session: SessionID) {
-    guard let connection = connection(of: session), connection.stage == .open else { return }
+    guard let connection = connection(of: session), connection.hasSession else { return }
+    // Whatever was on its way there is sent again by the core, on another way.
+    if connection.isDialled { return release(connection) }
     connection.stage = .closing
     connection.isHeld = false
     connection.leftover = nil
@@ -52,6 +54,7 @@ extension ServerLoop {
     poller.remove(connection.slot)
     connections[Int(connection.slot)] = nil
     connectionCount -= 1
+    if connection.isDialled { dialledCount -= 1 }
     leaving.append(connection)
   }
 
@@ -61,7 +64,7 @@ extension ServerLoop {
       return
     }
     sessions[Int(session.index)] = nil
-    sessionCount -= 1
+    if !connection.isDialled { sessionCount -= 1 }
   }
 
   /// Lets go of the connections that left, and with them of their descriptors.
@@ -71,8 +74,12 @@ extension ServerLoop {
   }
 
   func expireConnections(_ time: Int64) {
+    while let entry = dialling.takeDue(now: time) {
+      if let connection = whose(entry) { dialTimedOut(connection) }
+    }
     while let entry = lingering.takeDue(now: time) {
-      if let connection = whose(entry) { release(connection) }
+      guard let connection = whose(entry) else { continue }
+      if connection.stage == .finishing { finished(connection) } else { release(connection) }
     }
     while let entry = slow.takeDue(now: time) {
       if let connection = whose(entry) { reset(connection) }
@@ -98,6 +105,6 @@ extension ServerLoop {
 
   private func reset(_ connection: Connection) {
     connection.resetOnClose()
-    release(connection)
+    if connection.hasSession { lose(connection, "it does not read") } else { release(connection) }
   }
 }

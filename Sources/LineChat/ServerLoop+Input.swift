@@ -11,6 +11,10 @@ import LineProtocol
 extension ServerLoop {
   /// Returns the number of bytes read.
   func serve(_ connection: Connection, _ entry: Poller.Readiness) -> Int {
+    if connection.stage == .dialling {
+      if entry.canWrite || entry.isHangUp { connected(connection) }
+      return 0
+    }
     if entry.canWrite { flush(connection) }
     guard entry.canRead || entry.isHangUp else { return 0 }
     switch connection.stage {
@@ -18,8 +22,9 @@ extension ServerLoop {
       if connection.interest.contains(.reading) { return read(connection) }
       if entry.isHangUp { hungUp(connection) }
       return 0
+    case .finishing: return hear(connection)
     case .closing, .lingering: return discard(connection, entry)
-    case .gone: return 0
+    case .dialling, .gone: return 0
     }
   }
 
@@ -39,6 +44,27 @@ extension ServerLoop {
     } else if count == 0 {
       connection.inputHasEnded = true
       if connection.wasReset { lose(connection, "connection reset") } else { advance(connection) }
+    } else if errno != EAGAIN && errno != EINTR {
+      lose(connection, SystemError("recv").reasonForOthers)
+    }
+    return max(0, count)
+  }
+
+  /// A connection that was dialled, and that the core has nothing more to say to, may still say
+  /// something. The lines of one read are few enough to be taken all at once.
+  private func hear(_ connection: Connection) -> Int {
+    guard let session = connection.session, !connection.inputHasEnded else { return 0 }
+    let count = receive(connection)
+    if count > 0 {
+      directory.heard(session, now: now)
+      var position = 0
+      let chunk = UnsafeRawBufferPointer(rebasing: readBuffer[..<count])
+      while let item = connection.reader.next(chunk, &position) {
+        directory.receive(item, from: session, now: now)
+      }
+    } else if count == 0 {
+      connection.inputHasEnded = true
+      if connection.backlogBytes == 0 { finished(connection) } else { refresh(connection) }
     } else if errno != EAGAIN && errno != EINTR {
       lose(connection, SystemError("recv").reasonForOthers)
     }
@@ -123,7 +149,11 @@ extension ServerLoop {
       guard let connection = connection(at: slot), connection.isListedAsDrained else { continue }
       connection.isListedAsDrained = false
       guard connection.stage == .open, let session = connection.session else { continue }
-      directory.drained(session, now: now)
+      if connection.isDeaf {
+        directory.drainedToNobody(session, now: now)
+      } else {
+        directory.drained(session, now: now)
+      }
       if directory.accepts(session) {
         resume(session)
       } else if connection.isDeaf {
@@ -167,6 +197,9 @@ extension ServerLoop {
   /// What is due to the other side is thrown away; what came from it is still carried out.
   func becomeDeaf(_ connection: Connection, _ failure: Int32) {
     guard !connection.isDeaf else { return }
+    if connection.isDialled {
+      return lose(connection, SystemError("send", failure == 0 ? EPIPE : failure).reasonForOthers)
+    }
     connection.isDeaf = true
     // EPIPE: an orderly end came before the reset that our own bytes brought about.
     connection.wasReset = failure != 0 && failure != EPIPE
@@ -178,16 +211,16 @@ extension ServerLoop {
     refresh(connection)
   }
 
-  /// A listing goes on to its end, for the lines behind it; a WAIT has nobody left who waits.
+  /// A WAIT has nobody left who waits. Everything else that a session can be busy with (a listing,
+  /// the disk, a dial) goes on to its end, for the lines behind it.
   private func giveUpIfWaiting(_ connection: Connection, _ session: SessionID) {
-    guard connection.stage == .open, !directory.accepts(session), !directory.awaitsDrain(session)
-    else { return }
+    guard connection.stage == .open, directory.isWaiting(session) else { return }
     lose(connection, "connection closed")
   }
 
   /// The connection is gone: the core is told at the end of the round.
   func lose(_ connection: Connection, _ reason: String) {
-    guard connection.stage == .open, let session = connection.session else { return }
+    guard connection.hasSession, let session = connection.session else { return }
     lost.append((session, reason))
     release(connection)
   }

@@ -18,8 +18,9 @@ extension ServerLoop {
   private func deliver(
     _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, to connection: Connection
   ) {
-    guard connection.stage == .open || connection.stage == .closing, !connection.isSlow else {
-      return
+    switch connection.stage {
+    case .open, .finishing, .closing: if connection.isSlow { return }
+    case .dialling, .lingering, .gone: return
     }
     if connection.isDeaf {
       if connection.isHeld { noteDrained(connection) }
@@ -54,12 +55,13 @@ extension ServerLoop {
     if sent.lacksMemory { rest(connection) }
     if sent.bytes > 0 {
       connection.hasProgressed = true
-      if connection.stage == .open, let session = connection.session {
+      if connection.hasSession, let session = connection.session {
         directory.heard(session, now: now)
       }
     }
     guard connection.backlogBytes == 0 else { return refresh(connection) }
     if connection.stage == .closing { return shutDown(connection) }
+    if connection.stage == .finishing { return hearOut(connection) }
     if connection.isHeld { noteDrained(connection) }
     advance(connection)
   }
@@ -74,8 +76,8 @@ extension ServerLoop {
       {
         interest = .reading
       }
-    case .closing, .lingering: if !connection.inputHasEnded { interest = .reading }
-    case .gone: return
+    case .finishing, .closing, .lingering: if !connection.inputHasEnded { interest = .reading }
+    case .dialling, .gone: return
     }
     if connection.backlogBytes > 0 && !connection.isResting { interest.insert(.writing) }
     guard interest != connection.interest else { return }
@@ -89,6 +91,8 @@ extension ServerLoop {
   /// seconds to take that.
   func dropAsSlow(_ connection: Connection) {
     guard !connection.isSlow, connection.stage != .gone else { return }
+    // What was sent to a member that was dialled is kept and goes to it later.
+    if connection.isDialled { return lose(connection, "it does not read") }
     connection.isSlow = true
     slowConsumers += 1
     if connection.stage == .open, let session = connection.session {

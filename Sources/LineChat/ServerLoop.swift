@@ -25,7 +25,7 @@ import Synchronization
 final class ServerLoop {
   let configuration: Server.Configuration
   let log: EventLog
-  private let wake: WakePipe
+  let wake: WakePipe
   private let shouldStop: StopFlag
 
   var directory: Directory
@@ -35,6 +35,8 @@ final class ServerLoop {
   /// Connections by their slot in the poller.
   var connections: [Connection?] = []
   var connectionCount = 0
+  /// Those among them that were dialled.
+  var dialledCount = 0
   var sessionCount = 0
   /// Connections by the index of their session, for the writes: nothing is counted up and down on
   /// the way. They are kept alive by `connections`, and in their last round by `leaving`.
@@ -49,6 +51,8 @@ final class ServerLoop {
   var lost: [(session: SessionID, reason: String)] = []
   /// Connections whose session has ended, by the core's wish or as slow consumers.
   var ending: [Connection] = []
+  /// Connections that were dialled and that the core has nothing more to say to.
+  var finishing: [Connection] = []
   /// Connections that leave the loop in this round.
   var leaving: [Connection] = []
   /// Slots of connections that had to be written empty for the core to go on, and are.
@@ -57,6 +61,7 @@ final class ServerLoop {
   var resting: [Poller.Slot] = []
   var restingUntil: Int64?
 
+  var dialling = Deadlines(delayMicroseconds: MachineLimits.dialMicroseconds)
   var lingering = Deadlines(delayMicroseconds: MachineLimits.lingerMicroseconds)
   var slow = Deadlines(delayMicroseconds: MachineLimits.slowConsumerMicroseconds)
   var stalling = Deadlines(delayMicroseconds: MachineLimits.closingStallMicroseconds)
@@ -72,6 +77,8 @@ final class ServerLoop {
   var refused = RepeatedEvent()
 
   private var stopsAt: Int64?
+  /// Where what must outlive the server goes; nil for a server that forgets everything.
+  var disk: Disk?
 
   // What STATS tells.
   var pendingBytes = 0
@@ -100,6 +107,7 @@ final class ServerLoop {
 
   /// Runs until the server has been stopped.
   func run() throws(SystemError) {
+    defer { closeDisk(by: stopsAt ?? now.monotonicMicroseconds) }
     while !isDone {
       try poller.wait(waitMicroseconds)
       now = SystemClock.now()
@@ -110,6 +118,7 @@ final class ServerLoop {
         directory.tick(now: now)
       }
       settle()
+      snapshotIfDue()
     }
   }
 
@@ -120,12 +129,14 @@ final class ServerLoop {
     var until = Int64.max
     func consider(_ deadline: Int64?) { until = min(until, deadline ?? .max) }
     consider(directory.nextDeadlineMicroseconds)
+    consider(dialling.next)
     consider(lingering.next)
     consider(slow.next)
     consider(stalling.next)
     consider(restingUntil)
     consider(acceptsAgainAt)
     consider(stopsAt)
+    consider(disk?.journal.snapshotDueMicroseconds)
     guard until < .max else { return MachineLimits.waitMicroseconds }
     let ahead = until - SystemClock.now().monotonicMicroseconds
     return min(max(0, ahead), MachineLimits.waitMicroseconds)
@@ -145,6 +156,7 @@ final class ServerLoop {
     for entry in poller.ready {
       if entry.slot == wakeSlot {
         wake.drain()
+        takeOutcomes()
         if shouldStop.isSet { beginStopping() }
       } else if entry.slot - firstListenerSlot < listeners.count, entry.slot > wakeSlot {
         accept(from: listeners[Int(entry.slot - firstListenerSlot)])
@@ -182,8 +194,11 @@ final class ServerLoop {
       // Whoever is dropped while writing is still the core's, until it has been told above.
       let ended = ending
       ending.removeAll(keepingCapacity: true)
+      let finished = finishing
+      finishing.removeAll(keepingCapacity: true)
       write()
       for connection in ended { close(connection) }
+      for connection in finished { finishWriting(connection) }
       sortOutDrained()
       leave()
     } while !lost.isEmpty || directory.hasEffects
@@ -204,9 +219,10 @@ final class ServerLoop {
       case .overrun(let session):
         if let connection = connection(of: session) { dropAsSlow(connection) }
       case .resume(let session): resume(session)
-      // There is no disk yet, so nothing can fail.
-      case .persist(_, let ticket): directory.persisted(ticket, now: now)
-      case .note, .dial, .finish: break
+      case .dial(let session, let endpoint): dial(session, endpoint)
+      case .finish(let session): finish(session)
+      case .persist(let record, let ticket): persist(record, ticket)
+      case .note(let record): disk?.journal.note(JournalLine(record))
       case .event(let event):
         log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
       }
@@ -228,7 +244,7 @@ final class ServerLoop {
 
   private var isDone: Bool {
     guard let stopsAt else { return false }
-    return connectionCount == 0 || stopsAt <= now.monotonicMicroseconds
+    return stopsAt <= now.monotonicMicroseconds || (connectionCount == 0 && !isWriting)
   }
 
   private func beginStopping() {

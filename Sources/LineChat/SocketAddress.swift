@@ -8,12 +8,23 @@ import LineProtocol
 package enum Peer: Hashable, Sendable, CustomStringConvertible {
   case tcp(IPAddress, port: UInt16)
   case unix
+  /// The socket in the server's own data directory.
+  case owner
+
+  /// Comes over a network, where a browser could be made to connect.
+  var isRemote: Bool {
+    switch self {
+    case .tcp: true
+    case .unix, .owner: false
+    }
+  }
 
   package var description: String {
     switch self {
     case .tcp(let address, let port):
       address.isIPv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     case .unix: "unix socket"
+    case .owner: "owner's socket"
     }
   }
 }

@@ -10,6 +10,9 @@ enum SystemClock {
       wallMicroseconds: microseconds(CLOCK_REALTIME))
   }
 
+  /// Seconds since 1970; a clock that is set to before says 1.
+  static var unixTime: UInt64 { UInt64(max(1, now().wallMicroseconds / 1_000_000)) }
+
   private static func microseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     guard clock_gettime(clock, &time) == 0 else {

@@ -131,7 +131,7 @@ extension Directory {
     effects.append(
       .event(
         .unreachable(
-          members[member].wire, reason: reason, retrySeconds: Int(pause / 1_000_000))))
+          members[member].wire, reason: reason, retrySeconds: Int((pause + 999_999) / 1_000_000))))
     if expiring.remove(member) != nil { expire(member, now: now) }
     startDials(now: now)
   }
@@ -145,7 +145,10 @@ extension Directory {
   /// The link's session is over; its address may be dialled again.
   private mutating func dropLink(_ session: UInt32) {
     let member = sessions[session].member
-    if lanes[member]?.link == session { lanes[member]!.link = nil }
+    if lanes[member]?.link == session {
+      lanes[member]!.link = nil
+      lanes[member]!.isLate = false
+    }
     for (endpoint, holder) in dialledPlaces where holder == session {
       dialledPlaces[endpoint] = nil
     }
@@ -247,9 +250,25 @@ extension Directory {
   }
 
   private mutating func noteReachable(_ member: Int32, _ isReachable: Bool) {
-    guard members[member].isReachable != isReachable else { return }
-    members[member].isReachable = isReachable
-    tellPresence(of: member)
+    if members[member].isReachable != isReachable {
+      members[member].isReachable = isReachable
+      tellPresence(of: member)
+    }
+    tellItself(member)
+  }
+
+  /// A program that is connected learns what came of the dial to its own address.
+  private mutating func tellItself(_ member: Int32) {
+    guard members[member].session >= 0, sessions[members[member].session].speaksTags else { return }
+    let session = UInt32(members[member].session)
+    for membership in members[member].memberships where membership.isDurable {
+      let group = membership.group
+      guard let entry = groups[group].roster[members[member].name] else { continue }
+      fanOut.send(to: session, isReply: false) { buffer in
+        appendMemberLine(buffer, groups[group].name, entry)
+        buffer.append("\n")
+      }
+    }
   }
 
   // MARK: A member is back

@@ -285,6 +285,22 @@ extension Directory {
     }
   }
 
+  /// Where it will never be written, as the other side is gone: a listing goes on to its end, for the
+  /// lines behind it, and what was kept stays kept.
+  package mutating func drainedToNobody(_ id: SessionID, now: Instant) {
+    guard awaitsDrain(id) else { return }
+    guard sessions[id.index].activity == .flushing else { return drained(id, now: now) }
+    lanes[sessions[id.index].member]?.sent = 0
+    makeReady(id.index)
+    endIfInputEnded(id.index, now: now)
+    endThoseDone(now: now)
+  }
+
+  /// The session is in a WAIT: it has nobody to go on for when its other side is gone.
+  package func isWaiting(_ id: SessionID) -> Bool {
+    isLive(id) && sessions[id.index].activity == .waiting
+  }
+
   /// The time has come.
   package mutating func tick(now: Instant) {
     while let next = deadlines.min, next.at <= now.monotonicMicroseconds {

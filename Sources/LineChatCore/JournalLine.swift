@@ -15,6 +15,8 @@ package struct JournalLine: Hashable, Sendable {
   /// The line without checksum and LF.
   package let bytes: [UInt8]
 
+  package init(_ record: Record) { bytes = record.line }
+
   package init(_ record: Message) {
     let buffer = ByteBuffer()
     record.render(into: buffer)

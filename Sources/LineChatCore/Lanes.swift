@@ -45,6 +45,8 @@ struct Lane {
   /// Not to be dialled before, on the monotonic clock.
   var retryAt: Int64 = 0
   var isQueuedForDial = false
+  /// The present dial takes longer than a sender waits: nobody else is to wait for it.
+  var isLate = false
 }
 
 /// A MSG or PM whose reply waits until it is known what became of it for members who are away.
@@ -127,7 +129,9 @@ extension Directory {
     lane.queue.append(kept)
     lane.bytes += kept.bytes
     lanes[member] = lane
-    if !tryToReach(member, now: now) { putOnDisk(kept.number, member) }
+    if !tryToReach(member, now: now) || lanes[member]?.isLate == true {
+      putOnDisk(kept.number, member)
+    }
   }
 
   /// What a program that is connected was just told stays here until it acknowledges it. Where that
@@ -227,6 +231,7 @@ extension Directory {
     for member in lanes.keys.sorted() {
       guard let lane = lanes[member] else { continue }
       for kept in lane.queue where kept.claim == number && kept.disk == .none {
+        lanes[member]!.isLate = true
         putOnDisk(kept.number, member)
       }
     }

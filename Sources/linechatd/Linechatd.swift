@@ -25,9 +25,11 @@ struct Linechatd: ParsableCommand {
       Start it, then type in another terminal: nc 127.0.0.1 5463, then HELP.
 
       Each option can be set in the environment too; what is given here wins. The exit code is 0 \
-      after SIGTERM or SIGINT, 64 for wrong options, and 69 where it cannot listen.
+      after SIGTERM or SIGINT, 64 for wrong options, and 69 where it cannot listen or cannot use its \
+      data directory.
       """,
-    version: "linechatd \(lineChatVersion)")
+    version: "linechatd \(lineChatVersion)",
+    subcommands: [Forget.self, Members.self])
 
   @OptionGroup var options: Options
 

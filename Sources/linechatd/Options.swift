@@ -37,6 +37,20 @@ struct Options: ParsableArguments {
         + "(default: 256MiB; environment: LINECHATD_MAX_PENDING_TOTAL)", valueName: "size"))
   var maxPendingTotal: String?
 
+  @OptionGroup var directory: DirectoryOption
+
+  @Flag(
+    help: ArgumentHelp(
+      "Keep nothing: members and messages end with the server. (environment: LINECHATD_MEMORY=1)"))
+  var memory = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How long a durable member may be neither connected nor reached before it is dropped, such as "
+        + "30d, 12h, 90m or 3600s; a bare number is seconds. (default: 30d; environment: "
+        + "LINECHATD_MEMBER_TTL)", valueName: "time"))
+  var memberTTL: String?
+
   @Option(
     help: ArgumentHelp(
       "What is logged: trace, debug, info, notice, warning, error or critical; message texts at "
@@ -48,6 +62,28 @@ struct Options: ParsableArguments {
       "How it is logged, on standard error: text or json. (default: text; environment: "
         + "LINECHATD_LOG_FORMAT)", valueName: "format"))
   var logFormat: String?
+}
+
+/// Which directory belongs to a server: the server is told so, and so are those who speak to it.
+struct DirectoryOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Where the server keeps what must outlive it. (default: $XDG_STATE_HOME/linechatd or "
+        + "~/.local/state/linechatd; environment: LINECHATD_DATA_DIR)", valueName: "directory"))
+  var dataDir: String?
+
+  /// As it was given here, or in the environment.
+  var given: String? { dataDir ?? environment("LINECHATD_DATA_DIR") }
+
+  func path() throws(ValidationError) -> String {
+    if let given {
+      guard !given.isEmpty else { throw ValidationError("--data-dir must not be empty") }
+      return given
+    }
+    do throws(ServerError) { return try StateDirectory.defaultPath(for: "linechatd") } catch {
+      throw ValidationError("\(error)")
+    }
+  }
 }
 
 /// What the options and the environment come to.
@@ -86,6 +122,10 @@ extension Options {
     if let given = pick(maxPendingTotal, "--max-pending-total", "LINECHATD_MAX_PENDING_TOTAL") {
       settings.server.pendingBytesTotalMax = try given.size(4_096...(1 << 40))
     }
+    settings.server.dataDirectory = try dataDirectory()
+    if let given = pick(memberTTL, "--member-ttl", "LINECHATD_MEMBER_TTL") {
+      settings.server.memberTTLSeconds = try given.duration(1...315_360_000)
+    }
     if let given = pick(logLevel, "--log-level", "LINECHATD_LOG_LEVEL") {
       settings.logLevel = try given.word(Logger.Level.allCases)
     }
@@ -93,6 +133,25 @@ extension Options {
       settings.logFormat = try given.word(LogFormat.allCases)
     }
     return settings
+  }
+
+  /// Nil: nothing is kept. What is given here wins over the environment.
+  private func dataDirectory() throws(ValidationError) -> String? {
+    if memory {
+      guard directory.dataDir == nil else {
+        throw ValidationError("--memory and --data-dir exclude each other; take one of them away")
+      }
+      return nil
+    }
+    if directory.dataDir == nil, let text = environment("LINECHATD_MEMORY") {
+      switch text.lowercased() {
+      case "1", "true", "yes": return nil
+      case "0", "false", "no": break
+      default:
+        throw ValidationError("LINECHATD_MEMORY must be 1 or 0, not '\(escaped(text))'")
+      }
+    }
+    return try directory.path()
   }
 
   private func addresses(
@@ -114,12 +173,13 @@ extension Options {
     return environment(variable).map { Given(text: $0.trimmed, source: variable) }
   }
 
-  /// An empty variable is as good as none.
-  private func environment(_ name: String) -> String? {
-    guard let value = getenv(name) else { return nil }
-    let text = String(cString: value)
-    return text.isEmpty ? nil : text
-  }
+}
+
+/// An empty variable is as good as none.
+private func environment(_ name: String) -> String? {
+  guard let value = getenv(name) else { return nil }
+  let text = String(cString: value)
+  return text.isEmpty ? nil : text
 }
 
 /// A value as somebody gave it, and where, so that an error can say so.
@@ -143,6 +203,14 @@ private struct Given {
     return size
   }
 
+  /// In seconds.
+  func duration(_ range: ClosedRange<Int>) throws(ValidationError) -> Int {
+    guard let seconds = TimeSpan.parse(text), range.contains(seconds) else {
+      throw refusal("a time from 1 second to 3650d, such as 30d, 12h, 90m or 3600")
+    }
+    return seconds
+  }
+
   func word<Word: RawRepresentable<String>>(_ words: [Word]) throws(ValidationError) -> Word {
     guard let word = Word(rawValue: text.lowercased()) else {
       throw refusal("one of " + words.map(\.rawValue).joined(separator: ", "))
@@ -152,6 +220,19 @@ private struct Given {
 
   private func refusal(_ wanted: String) -> ValidationError {
     ValidationError("\(source) must be \(wanted), not '\(escaped(text))'")
+  }
+}
+
+/// Times in seconds as people write them: `30d`, `12h`, `90m`, `10s`, and `10` for the same.
+enum TimeSpan {
+  private static let units = ["": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800]
+
+  static func parse(_ text: String) -> Int? {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    let unit = String(text.dropFirst(digits.count)).trimmed.lowercased()
+    guard let number = Int(digits), let factor = units[unit] else { return nil }
+    let (seconds, overflow) = number.multipliedReportingOverflow(by: factor)
+    return overflow ? nil : seconds
   }
 }
 

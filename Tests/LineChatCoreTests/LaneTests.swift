@@ -174,6 +174,7 @@ struct LaneTests {
       ? 10.0.0.3:5001
       ! 10.0.0.3:5001
       10.0.0.3:5001> INFO linechat 1 protocol=1 name=node
+      join< MEMBER ops node@10.0.0.3:5001 online tags reachable
       $ 10.0.0.3:5001
       - join
       alice> NICK alice

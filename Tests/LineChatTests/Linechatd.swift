@@ -18,8 +18,9 @@ final class Linechatd {
   /// What becomes of the program's standard error.
   enum StandardError { case read, unread, closed }
 
-  /// Starts the program that was built with the tests. `environment` holds all it gets. With a
-  /// `descriptorLimit` it is started by prlimit, whose place it takes.
+  /// Starts the program that was built with the tests. `environment` holds all it gets, but that it
+  /// keeps nothing where no data directory is named. With a `descriptorLimit` it is started by
+  /// prlimit, whose place it takes.
   init(
     _ arguments: [String], environment: [String: String] = [:],
     standardError: StandardError = .read, output: Int32? = nil, descriptorLimit: Int? = nil
@@ -29,6 +30,10 @@ final class Linechatd {
       $0.withMemoryRebound(to: Int32.self, capacity: 2) { csystem_pipe($0) != 0 }
     }
     if failed { throw TestFailure("pipe: errno \(errno)") }
+    var environment = environment
+    if !arguments.contains("--data-dir") && environment["LINECHATD_DATA_DIR"] == nil {
+      environment["LINECHATD_MEMORY"] = "1"
+    }
     // Only our end stays non-blocking.
     _ = fcntl(ends.1, F_SETFL, 0)
     defer { close(ends.1) }

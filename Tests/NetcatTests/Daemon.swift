@@ -30,7 +30,7 @@ final class Daemon: Sendable {
   init(_ options: [String] = []) throws {
     shared = Shared()
     let shared = shared
-    let command = [Daemon.path, "--listen", "127.0.0.1:0"] + options
+    let command = [Daemon.path, "--memory", "--listen", "127.0.0.1:0"] + options
     // A thread of its own reads the log all the time: a full pipe would stop the server.
     Thread.detachNewThread {
       do {

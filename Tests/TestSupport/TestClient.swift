@@ -76,6 +76,9 @@ package final class TestClient {
     }
   }
 
+  /// A connection that was accepted.
+  package init(owning number: Int32) { descriptor = number }
+
   deinit { close() }
 
   private static let kind = Int32(bitPattern: SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)

@@ -1,8 +1,10 @@
 // A server for tests, in this process: it listens on a free port of 127.0.0.1 unless told otherwise,
 // keeps its log for the test to look at, and ends with it.
 
+import Foundation
 import Glibc
 import LineChat
+import LineChatCore
 import LineProtocol
 import Logging
 import Synchronization
@@ -42,15 +44,33 @@ package final class TestServer {
   package let log = LogRecord()
 
   package init(
-    logLevel: Logger.Level = .info, _ change: (inout Server.Configuration) throws -> Void = { _ in }
+    logLevel: Logger.Level = .info, disk: TestDisk? = nil,
+    _ change: (inout Server.Configuration) throws -> Void = { _ in }
   ) throws {
     var configuration = Server.Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
     try change(&configuration)
-    server = try Server.launch(configuration, logger: log.logger(logLevel))
+    let logger = log.logger(logLevel)
+    if let disk {
+      server = Server(configuration, logger: logger) { path throws(StorageError) in
+        try disk.make(path)
+      }
+      try server.launch()
+    } else {
+      server = try Server.launch(configuration, logger: logger)
+    }
   }
 
-  deinit {
+  /// A server that remembers.
+  package convenience init(
+    _ directory: TemporaryDirectory, logLevel: Logger.Level = .info, disk: TestDisk? = nil
+  ) throws {
+    try self.init(logLevel: logLevel, disk: disk) { $0.dataDirectory = directory.path }
+  }
+
+  deinit { stop() }
+
+  package func stop() {
     server.stop()
     server.waitUntilStopped()
   }
@@ -92,10 +112,12 @@ package func eventually(
   let deadline = Deadline(seconds: seconds)
   while try !body() {
     if deadline.hasPassed { throw TestFailure("it did not happen within \(seconds) s: \(what)") }
-    // Leaves the processor to the server; there is nothing to poll.
-    poll(nil, 0, 2)
+    pauseBriefly()
   }
 }
+
+/// Leaves the processor to others where there is nothing to poll.
+package func pauseBriefly() { poll(nil, 0, 2) }
 
 /// A directory of the test's own, removed with it.
 package final class TemporaryDirectory {
@@ -108,16 +130,9 @@ package final class TemporaryDirectory {
     path = String(cString: made)
   }
 
-  deinit {
-    if let directory = opendir(path) {
-      while let entry = readdir(directory) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-          String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if name != "." && name != ".." { unlink("\(path)/\(name)") }
-      }
-      closedir(directory)
-    }
-    rmdir(path)
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  package func text(of name: String) throws -> String {
+    try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
   }
 }

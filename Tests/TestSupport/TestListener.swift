@@ -1,0 +1,82 @@
+// A member that consists of a listening socket, as `nc -lk 5001` is one: takes a connection, reads it
+// to its end, takes the next.
+
+import CSystem
+import Glibc
+import LineChat
+import LineProtocol
+
+package final class TestListener {
+  package let port: UInt16
+  private var descriptor: Int32 = -1
+  private var filling: [Int32] = []
+
+  /// Listens on a free port of 127.0.0.1, or on one that was free before.
+  package init(port: UInt16 = 0) throws {
+    descriptor = socket(AF_INET, TestListener.kind, 0)
+    var on: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+    let host = IPAddress(v4: 0x7F00_0001)
+    let number = descriptor
+    guard SocketAddress.with(host, port: port, { bind(number, $0, $1) }) == 0 else {
+      throw TestFailure("bind: errno \(errno)")
+    }
+    var name = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    _ = withUnsafeMutablePointer(to: &name) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(number, $0, &length) }
+    }
+    self.port = UInt16(bigEndian: name.sin_port)
+    guard listen(descriptor, 16) == 0 else { throw TestFailure("listen: errno \(errno)") }
+  }
+
+  deinit { close() }
+
+  private static let kind = Int32(
+    bitPattern: SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+
+  package func close() {
+    for number in filling + [descriptor] where number >= 0 { Glibc.close(number) }
+    filling = []
+    descriptor = -1
+  }
+
+  /// From now on, whoever dials hears nothing at all: what the kernel takes in by itself is taken.
+  package func becomeDeaf() throws {
+    listen(descriptor, 0)
+    let deadline = Deadline(seconds: 20)
+    while !deadline.hasPassed {
+      let number = socket(AF_INET, TestListener.kind, 0)
+      filling.append(number)
+      let host = IPAddress(v4: 0x7F00_0001)
+      _ = SocketAddress.with(host, port: port) { connect(number, $0, $1) }
+      var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+      if poll(&entry, 1, 50) == 0 { return }
+    }
+    throw TestFailure("the queue is never full")
+  }
+
+  /// The next connection, as a client is one: with lines to read, and a way to answer.
+  package func accept(within seconds: Double = 20) throws -> TestClient {
+    let deadline = Deadline(seconds: seconds)
+    while true {
+      let number = csystem_accept(descriptor, nil, nil)
+      if number >= 0 { return TestClient(owning: number) }
+      guard errno == EAGAIN, !deadline.hasPassed else {
+        throw TestFailure("nobody dialled within \(seconds) s")
+      }
+      var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      poll(&entry, 1, deadline.milliseconds)
+    }
+  }
+
+  /// So many lines, over however many connections they come. Each of them is read to its end.
+  package func lines(_ count: Int) throws -> [String] {
+    var lines: [String] = []
+    while lines.count < count {
+      let client = try accept()
+      lines += try client.linesToEnd()
+    }
+    return lines
+  }
+}
