@@ -111,7 +111,9 @@ extension Directory {
   /// Notes whether the member speaks tags, as its latest NICK or JOIN shows.
   mutating func noteTags(_ member: Int32, _ speaksTags: Bool, isPresenceNew: Bool = false) {
     guard members[member].speaksTags != speaksTags || isPresenceNew else { return }
+    let isNew = members[member].speaksTags != speaksTags
     members[member].speaksTags = speaksTags
+    if isNew { noteHabits(of: member) }
     tellPresence(of: member)
   }
 

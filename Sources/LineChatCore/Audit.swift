@@ -53,6 +53,16 @@ extension Directory {
     return audit
   }
 
+  /// How far the numbers of rosters have come: of all changes, and of each group's.
+  package var rosterNumbers: (changes: UInt64, groups: [GroupName: UInt64]) {
+    (changes, groupIndices.mapValues { groups[$0].roster.version.number })
+  }
+
+  /// Who listens at an address, the first that is meant first.
+  package func listening(at endpoint: Endpoint) -> [MemberName] {
+    (listeners[endpoint] ?? []).map { members[$0].name }
+  }
+
   /// For whom a connection is dialled; nil where it is none, or over.
   package func memberDialled(_ id: SessionID) -> MemberName? {
     guard isLive(id), sessions[id.index].link != nil else { return nil }

@@ -141,7 +141,7 @@ package struct Directory: ~Copyable {
   var clock = HybridClock()
   private var random: SplitMix64
   /// Changes of all rosters so far.
-  private var changes: UInt64 = 0
+  private(set) var changes: UInt64 = 0
   private var guests = 0
   private var sweep: UInt32 = 0
 

@@ -11,6 +11,8 @@ package struct DurableState: Codable, Sendable, Hashable {
     /// The address of the host that the name belongs to; nil for this machine.
     package var host: String?
     package var key: String?
+    /// It speaks tags; nil if it does not.
+    package var tags: Bool?
     /// When somebody was last seen there, ISO 8601 UTC.
     package var seen: String
   }
@@ -52,7 +54,7 @@ extension Directory {
       state.members.append(
         DurableState.Member(
           name: member.name.description, place: member.place.description, host: host,
-          key: member.identity?.fingerprint, seen: Timestamp.text(member.seenAt)))
+          key: member.identity?.fingerprint, tags: member.speaksTags ? true : nil, seen: Timestamp.text(member.seenAt)))
       let waiting = (lanes[index]?.queue ?? []).filter { $0.disk == .done }
       if !waiting.isEmpty {
         state.kept.append(
@@ -91,6 +93,7 @@ extension Directory {
         continue
       }
       let member = restoreMember(name, now: now)
+      members[member].speaksTags = saved.tags == true
       setPlace(place, of: member)
       if let host = saved.host.flatMap({ IPAddress($0) }) { members[member].host = .tcp(host) }
       if let key = saved.key { members[member].identity = Identity(fingerprint: key) }
@@ -140,7 +143,7 @@ extension Directory {
     case .nick(let name):
       if let member = names[source.name], names[name] == nil || names[name] == member {
         let identity = message.tags["key"].map(Identity.init(fingerprint:))
-        applyRename(member, to: name, by: identity, isTagged: false, now: now)
+        applyRename(member, to: name, by: identity, isTagged: message.tags["tags"] != nil, now: now)
       }
     case .msg(let group, _): replayKept(record, message, Array(group.description.utf8))
     case .pm(let recipient, _): replayKept(record, message, Array(recipient.description.utf8))
@@ -162,6 +165,7 @@ extension Directory {
     if let seen = tags["time"].flatMap({ Timestamp.microseconds($0) }) {
       members[member].seenAt = seen
     }
+    noteTags(member, tags["tags"] != nil)
     restoreMembership(member, group, now: now)
   }
 
@@ -180,7 +184,7 @@ extension Directory {
 
   private mutating func restoreMembership(_ member: Int32, _ name: GroupName, now: Instant) {
     guard membership(of: member, in: name) == nil else { return }
-    addMembership(member, name, isDurable: true, isTagged: false, now: now)
+    addMembership(member, name, isDurable: true, isTagged: members[member].speaksTags, now: now)
     effects.removeAll()
   }
 

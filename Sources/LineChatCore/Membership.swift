@@ -149,8 +149,9 @@ extension Directory {
     sessions[session].member = member
     members[member].session = Int32(session)
     members[member].host = sessions[session].origin.host
-    if let identity = sessions[session].identity {
+    if let identity = sessions[session].identity, identity != members[member].identity {
       members[member].identity = identity
+      noteHabits(of: member)
     }
     var transferred: [Membership] = []
     for membership in brought {

@@ -4,7 +4,7 @@
 //
 //   @host=10.0.0.3;time=… :carol@relay JOIN lobby       a durable membership; host, or key
 //   :carol@relay LEAVE lobby
-//   :carol@relay NICK zoe
+//   :carol@relay NICK zoe                              or its own name, with key and tags
 //   @for=carol;msgid=…;time=… :alice@relay MSG lobby …   a message kept for carol
 //   :carol@relay ACK lobby <msgid>                       carol has what was kept, up to this
 
@@ -58,7 +58,9 @@ extension Directory {
         step: step, member: member, session: sessions[request.session].id,
         identity: sessions[request.session].identity, label: request.label,
         speaksTags: request.isTagged),
-      record(of: step, member, by: sessions[request.session].identity, now: request.now))
+      record(
+        of: step, member, by: sessions[request.session].identity, isTagged: request.isTagged,
+        now: request.now))
   }
 
   mutating func handOut(_ change: Pending, _ record: Record) {
@@ -70,7 +72,7 @@ extension Directory {
 
   /// The line that says in the journal what a step does.
   private mutating func record(
-    of step: Pending.Step, _ member: Int32, by identity: Identity?, now: Instant
+    of step: Pending.Step, _ member: Int32, by identity: Identity?, isTagged: Bool, now: Instant
   ) -> Record {
     let state = members[member]
     let stamp = Timestamp.text(clock.stamp(now))
@@ -78,6 +80,7 @@ extension Directory {
     case .join(let name, let place):
       var tags = hostTags(of: member)
       tags["time"] = stamp
+      if isTagged { tags["tags"] = "1" }
       return Record { buffer in
         tags.render(into: buffer)
         appendSource(buffer, LineProtocol.Member(name: state.name, place: place))
@@ -93,6 +96,7 @@ extension Directory {
     case .rename(let name):
       var tags = Tags()
       tags["key"] = identity?.fingerprint
+      if isTagged { tags["tags"] = "1" }
       return Record { buffer in
         tags.render(into: buffer)
         appendSource(buffer, state.wire)
@@ -101,6 +105,24 @@ extension Directory {
       }
     case .keep: preconditionFailure("a kept message has its own record")
     }
+  }
+
+  /// Whose a durable member's name is, and whether it speaks tags, has changed without a change of
+  /// its name: the next server must know it, or it would dial a program as if it were a netcat.
+  mutating func noteHabits(of member: Int32) {
+    let state = members[member]
+    guard state.isDurable else { return }
+    var tags = Tags()
+    tags["key"] = state.identity?.fingerprint
+    if state.speaksTags { tags["tags"] = "1" }
+    effects.append(
+      .note(
+        Record { buffer in
+          tags.render(into: buffer)
+          appendSource(buffer, state.wire)
+          buffer.append("NICK ")
+          buffer.append(state.name)
+        }))
   }
 
   /// Whom a name belongs to, as tags of a record.
@@ -149,6 +171,7 @@ extension Directory {
   ) {
     guard let group = groupIndices[name], membership(of: member, in: name) != nil else { return }
     removeMembership(member, group, reason: reason, isTold: true, now: now)
+    if !members[member].isDurable { dropLane(of: member, reason: "left") }
   }
 
   private mutating func replyToJoin(

@@ -121,6 +121,8 @@ final class Wish {
   let caller: Caller
   let label: String?
   let isTagged: Bool
+  /// Whom the name belonged to when it was asked.
+  let (name, host, key): (MemberName, Origin, Identity?)
   /// The record's line without tags, and its tags.
   let line: String
   let tags: [String: String?]
@@ -133,6 +135,7 @@ final class Wish {
     self.step = step
     self.person = person
     caller = asked.caller
+    (name, host, key) = (person.name, person.host, person.key)
     label = asked.label
     isTagged = asked.isTagged
     self.line = line
@@ -169,17 +172,22 @@ final class Model {
   /// Messages on their way to the disk.
   var keeping: [Ticket: (letter: Letter, person: Person)] = [:]
   var claims: [Claim] = []
+  var letters = 0
+  /// What the disk is to hold.
+  let memory = Memory()
+  /// The latest stamp before the last start of the server that is still known.
+  var stampFloor = ""
   var dials: [Dial] = []
   /// Connections that must be closed because of what happens now, with what the others are told.
   var mustEnd: [Int: String] = [:]
   /// Connections that were ended here and whose closing has not been asked for yet.
   var endedAhead: Set<Int> = []
-  private var changes: UInt64 = 0
+  var changes: UInt64 = 0
   private var order = 0
-  private var placings = 0
+  var placings = 0
   /// MEMBER lines that became true in this round.
-  private(set) var truths: Set<String> = []
-  private var lastVersions: [GroupName: UInt64] = [:]
+  var truths: Set<String> = []
+  var lastVersions: [GroupName: UInt64] = [:]
 
   struct Configuration {
     var versionStart: UInt64
@@ -279,6 +287,7 @@ final class Model {
   }
 
   func leave(_ person: Person, _ group: Group, reason: String = "", isTold: Bool = true) {
+    let isDurableSeat = group.seat(of: person)?.isDurable == true
     group.seats.removeAll { $0.person === person }
     _ = bump(group)
     if isTold {
@@ -287,6 +296,7 @@ final class Model {
         ":\(person.wire) LEAVE \(group.name)" + (reason.isEmpty ? "" : " \(reason)"))
     }
     if group.seats.isEmpty { groups[group.name] = nil }
+    if isDurableSeat && !isDurable(person) { dropLane(of: person) }
   }
 
   func place(_ person: Person, at place: Place) {

@@ -42,10 +42,13 @@ extension Model {
       throw Wrong("\(Ear.text(record.line)) went to the disk and was not asked for")
     }
     try Ear.check(tags, due[at].tags)
-    wishes[ticket] = due.remove(at: at)
+    let wish = due.remove(at: at)
+    wishes[ticket] = wish
+    memory.add(.wish(wish), ticket)
   }
 
   func persisted(_ ticket: Ticket) {
+    memory.written(ticket)
     if let (letter, person) = keeping.removeValue(forKey: ticket) {
       kept(letter, for: person)
       return forgetIfUnused(person)
@@ -115,6 +118,7 @@ extension Model {
   }
 
   func persistFailed(_ ticket: Ticket) {
+    memory.failed(ticket)
     if let (letter, person) = keeping.removeValue(forKey: ticket) {
       notKept(letter, for: person)
       return forgetIfUnused(person)

@@ -12,7 +12,13 @@ final class Mark {
   private(set) var id: MessageID?
   private(set) var time: String?
 
-  init(of stream: AnyObject) { self.stream = stream }
+  /// What it says is later than all that was said before the server's last start.
+  private let floor: String
+
+  init(of stream: AnyObject, after floor: String) {
+    self.stream = stream
+    self.floor = floor
+  }
 
   /// Everybody sees the same.
   func learn(_ tags: Tags) throws(Wrong) {
@@ -22,6 +28,7 @@ final class Mark {
     guard id == nil || id == seen, self.time == nil || self.time == time else {
       throw Wrong("a message is \(id?.description ?? "") to one and \(seen) to another")
     }
+    guard time > floor else { throw Wrong("\(time) is given after \(floor)") }
     (id, self.time) = (seen, time)
   }
 }
@@ -32,15 +39,18 @@ final class Letter {
 
   let line: [UInt8]
   let mark: Mark
+  /// When it was said, among all that were.
+  let number: Int
   var disk = Disk.none
   /// Whose reply counts it.
   var claim: Claim?
   /// The caller or the dial that it was written to.
   var path: AnyObject?
 
-  init(_ line: [UInt8], _ mark: Mark) {
+  init(_ line: [UInt8], _ mark: Mark, _ number: Int) {
     self.line = line
     self.mark = mark
+    self.number = number
   }
 
   var bytes: Int { line.count + 64 }
@@ -93,8 +103,13 @@ final class Dial {
 // MARK: - Into a lane and out of it
 
 extension Model {
+  private func nextLetter(_ line: [UInt8], _ mark: Mark) -> Letter {
+    letters += 1
+    return Letter(line, mark, letters)
+  }
+
   func keep(_ line: [UInt8], _ mark: Mark, for person: Person, _ claim: Claim) {
-    let letter = Letter(line, mark)
+    let letter = nextLetter(line, mark)
     guard person.lane.reduce(letter.bytes, { $0 + $1.bytes }) <= Limits.keptBytes else {
       claim.failure = .rateLimited
       return
@@ -106,7 +121,7 @@ extension Model {
 
   /// A program is there and was told: it has it when it says so.
   func retain(_ line: [UInt8], _ mark: Mark, by caller: Caller) {
-    let letter = Letter(line, mark)
+    let letter = nextLetter(line, mark)
     letter.path = caller
     caller.person.lane.append(letter)
   }
@@ -191,6 +206,7 @@ extension Model {
   /// Who takes up a name hears first what waited for it.
   func flush(_ person: Person, to caller: Caller) {
     leaveDial(of: person)
+    person.restsUntil = 0
     for letter in person.lane { letter.path = nil }
     guard !person.lane.isEmpty else { return }
     send(person, to: caller.ear, path: caller, isTagged: caller.speaksTags)
@@ -232,6 +248,7 @@ extension Model {
     try letter.mark.learn(tags)
     letter.disk = .underWay
     keeping[ticket] = (letter, person)
+    memory.add(.keep(letter, person), ticket)
   }
 
   func kept(_ letter: Letter, for person: Person) {
@@ -256,16 +273,24 @@ extension Model {
 
   /// A record that nobody waits for: what somebody has, or a key or habit of a member's.
   func noting(_ record: Record) throws(Wrong) {
-    let (_, rest) = try Ear.split(record.line)
+    let (tags, rest) = try Ear.split(record.line)
     let message = try? Message(parsing: String(decoding: rest, as: UTF8.self))
-    guard let message, let source = message.source, case .ack(_, let id) = message.content,
-      let person = names.values.first(where: { $0.name == source.name })
-    else { throw Wrong("\(Ear.text(record.line)) is no note") }
-    let count = person.unnoted.count
-    person.unnoted.removeAll { letter in
-      letter.mark.id.map { $0.stream == id.stream && $0.sequence <= id.sequence } ?? false
+    let person = message?.source.flatMap { source in
+      names.values.first { $0.name == source.name }
     }
-    if person.unnoted.count == count { throw Wrong("\(Ear.text(record.line)) was not delivered") }
+    guard let message, let person else { throw Wrong("\(Ear.text(record.line)) is of nobody") }
+    switch message.content {
+    case .nick(let name) where name == person.name:
+      memory.add(.habits(person, tags["key"].map(Identity.init), isTagged: tags["tags"] != nil))
+    case .ack(_, let id):
+      let noted = person.unnoted.filter { letter in
+        letter.mark.id.map { $0.stream == id.stream && $0.sequence <= id.sequence } ?? false
+      }
+      person.unnoted.removeAll { letter in noted.contains { $0 === letter } }
+      if noted.isEmpty { throw Wrong("\(Ear.text(record.line)) was not delivered") }
+      memory.add(.delivered(noted, person))
+    default: throw Wrong("\(Ear.text(record.line)) is no note")
+    }
   }
 
   /// Somebody who listens has not got everything: the server is to try again.

@@ -131,7 +131,8 @@ extension Model {
     }
     if isDurable(person) {
       names[name] = person
-      let key: [String: String?] = asked.caller.key.map { ["key": $0.fingerprint] } ?? [:]
+      var key: [String: String?] = asked.caller.key.map { ["key": $0.fingerprint] } ?? [:]
+      if asked.isTagged { key["tags"] = "1" }
       return ask(.rename(name), ":\(person.wire) NICK \(name)", key, asked)
     }
     rename(person, to: name, asked.caller, isTagged: asked.isTagged)
@@ -211,6 +212,7 @@ extension Model {
         var tags: [String: String?] = ["time": nil]
         if case .tcp(let address) = person.host { tags["host"] = address.description }
         if let key = person.key { tags["key"] = key.fingerprint }
+        if asked.isTagged { tags["tags"] = "1" }
         let wire = Member(name: person.name, place: place)
         return ask(.join(name, place), ":\(wire) JOIN \(name)", tags, asked)
       }
@@ -299,7 +301,7 @@ extension Model {
     }
     let hearers = audience.compactMap(\.caller)
     let line = Array(":\(person.wire) MSG \(group.name) ".utf8) + text
-    let mark = Mark(of: group)
+    let mark = Mark(of: group, after: stampFloor)
     for caller in hearers {
       expect(
         caller, .exact(line), stamped(asked), lane: group.name.description.lowercased(),
@@ -322,7 +324,7 @@ extension Model {
   private func tell(_ recipient: Recipient, _ text: [UInt8], _ asked: Asked) {
     guard let receiver = find(recipient) else { return refuse(asked, [.noSuchPeer], .pm) }
     let line = Array(":\(asked.person.wire) PM \(receiver.name) ".utf8) + text
-    let mark = Mark(of: receiver)
+    let mark = Mark(of: receiver, after: stampFloor)
     guard let caller = receiver.caller else {
       guard !asked.isTagged, isDurable(receiver) else {
         return refuse(asked, [.unreachable], .pm)

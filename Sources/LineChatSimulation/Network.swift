@@ -58,6 +58,7 @@ final class Network {
     byIndex = [:]
     ending = []
     events = []
+    stillborn = []
   }
 }
 

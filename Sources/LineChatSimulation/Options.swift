@@ -36,6 +36,8 @@ package struct Options: CustomStringConvertible, Sendable {
   var hasKeys: Bool
   /// Of four dials so many go wrong.
   var dialFaults: Int
+  /// In one round of so many the server crashes; 0: never.
+  var crashesOneIn: Int
   var diskDelayMicrosecondsMax: Int
   /// One write in so many fails; 0: none.
   var diskFailsOneIn: Int
@@ -71,6 +73,7 @@ package struct Options: CustomStringConvertible, Sendable {
     hasSilence = draw(0, 0, 1) == 1
     hasKeys = flag()
     dialFaults = draw(0, 1, 2, 4)
+    crashesOneIn = draw(0, 0, 30, 300)
     diskDelayMicrosecondsMax = draw(0, 0, 1_000, 400_000)
     diskFailsOneIn = draw(0, 0, 2, 10)
     hasClockJumps = draw(0, 0, 1) == 1
@@ -89,7 +92,7 @@ package struct Options: CustomStringConvertible, Sendable {
       hasSlowReaders ? "slow-readers" : "", hasResets ? "resets" : "",
       hasHalfCloses ? "half-closes" : "", hasHalfLines ? "half-lines" : "",
       hasSilence ? "silence" : "", hasKeys ? "keys" : "",
-      dialFaults > 0 ? "dials=\(dialFaults)/4" : "",
+      crashesOneIn > 0 ? "crashes=1/\(crashesOneIn)" : "", dialFaults > 0 ? "dials=\(dialFaults)/4" : "",
       diskFailsOneIn > 0 ? "disk-fails=1/\(diskFailsOneIn)" : "",
       hasClockJumps ? "clock-jumps" : "", hasLateTimers ? "late-timers" : "",
       endsByShutdown ? "shutdown" : "",

@@ -48,6 +48,8 @@ final class ServerNode: Node {
   private var alarm = Int64.max
   private(set) var last: Int64 = 0
   let network = Network()
+  let journal = Journal()
+  private var configuration: Directory.Configuration
   /// Effects that are being carried out: some lead to others at once.
   private var depth = 0
   private var isShutDown = false
@@ -67,6 +69,7 @@ final class ServerNode: Node {
     // Who is not seen for long is dropped: not in worlds whose calendar jumps about.
     configuration.memberTTLMicroseconds = 100 * 365 * 86_400_000_000
     directory = Directory(configuration)
+    self.configuration = configuration
     model = Model(
       Model.Configuration(
         versionStart: configuration.versionStart, localAddresses: configuration.localAddresses,
@@ -82,6 +85,21 @@ final class ServerNode: Node {
       }
       return model.callers[number]?.isFlushing == false && directory.awaitsDrain(id)
     }
+  }
+
+  /// Another process, which knows nothing yet.
+  func start() {
+    configuration.versionStart += 1
+    configuration.seed &+= 0x9e37_79b9
+    directory = Directory(configuration)
+    alarm = .max
+  }
+
+  /// All that the process held is gone.
+  func letGo(_ world: World) {
+    for connection in connections { world.reset(connection.link) }
+    (connections, byIndex, writes) = ([], [:], [])
+    network.clear()
   }
 
   // MARK: Being woken
@@ -132,6 +150,10 @@ final class ServerNode: Node {
       perform(task, world)
     }
     endRound(world)
+    if world.options.crashesOneIn > 0 && !world.isHealing && world.failure == nil {
+      if world.chance(40) { journal.take(directory.durableState()) }
+      if world.chance(world.options.crashesOneIn) { crash(world) }
+    }
     setAlarm(world)
   }
 
@@ -356,6 +378,7 @@ final class ServerNode: Node {
     case .persist(let record, let ticket):
       world.note("record \(ticket.number) is \(Ear.text(record.line))")
       try model.persisting(record, ticket)
+      journal.add(record, ticket)
       if world.options.sabotage == .forgetTicket && world.chance(5) { return }
       let most = world.isHealing ? 0 : world.options.diskDelayMicrosecondsMax
       let delay = Int64(world.random(0...most))
@@ -366,6 +389,7 @@ final class ServerNode: Node {
     case .note(let record):
       world.note("noted is \(Ear.text(record.line))")
       try model.noting(record)
+      journal.add(record, nil)
     case .dial(let id, let endpoint): try dial(id, endpoint, world)
     case .finish(let id):
       guard let dial = network[id], dial.mustFinish else { throw Wrong("nobody is to be let go") }
@@ -382,6 +406,7 @@ final class ServerNode: Node {
     let now = moment(world)
     world.note("record \(ticket.number) \(fails ? "failed" : "is on disk")")
     if fails { model.persistFailed(ticket) } else { model.persisted(ticket) }
+    journal.answered(ticket, fails: fails)
     let isSpoilt: Bool =
       switch world.options.sabotage {
       case .confirmFailedWrite: fails
@@ -427,7 +452,7 @@ final class ServerNode: Node {
     }
     for connection in connections
     where !connection.isClosing
-      && connection.link[.server].bytes.count > world.options.pendingBytesMax
+      && connection.link[.server].bytes.count > world.options.pendingBytesMax && !world.isHealing
     {
       drop(connection, reason: "slow consumer", world)
       world.reset(connection.link)
