@@ -66,6 +66,7 @@ extension Directory {
     dialQueue = []
     for member in queue {
       guard lanes[member]?.isQueuedForDial == true,
+        members[member].session < 0 || members[member].speaksTags,
         case .direct(let endpoint) = members[member].place
       else {
         lanes[member]?.isQueuedForDial = false
@@ -113,7 +114,7 @@ extension Directory {
     guard isLive(id), let link = sessions[id.index].link, link.stage == .finishing else { return }
     let member = sessions[id.index].member
     dropLink(id.index)
-    if !members[member].speaksTags { laneArrived(member, now: now) }
+    if !members[member].speaksTags && members[member].session < 0 { laneArrived(member, now: now) }
     lanes[member]?.failures = 0
     goOn(with: member, now: now)
     endThoseDone(now: now)

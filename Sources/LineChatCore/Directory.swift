@@ -92,6 +92,8 @@ package struct Directory: ~Copyable {
     /// When it was last connected or reached, microseconds since 1970 UTC.
     var seenAt: Int64
     var pendingChanges: Int32 = 0
+    /// The name that is on its way to the disk.
+    var nextName: MemberName?
     /// The stream of what the server sends to it for plain senders; 0 until there is something.
     var stream: UInt64 = 0
     var sequence: UInt64 = 0

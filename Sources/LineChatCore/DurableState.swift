@@ -61,7 +61,7 @@ extension Directory {
           DurableState.Waiting(
             member: member.name.description,
             messages: waiting.map {
-              String(decoding: record(of: $0, for: member.name).line, as: UTF8.self)
+              String(decoding: record(of: $0, for: index).line, as: UTF8.self)
             }))
       }
     }
@@ -133,7 +133,7 @@ extension Directory {
     switch message.content {
     case .join(let group, _, _): replayJoin(source, group, message.tags, now: now)
     case .leave(let group, _):
-      if let member = names[source.name], let index = groupIndices[group],
+      if let member = whose(source.name, message.tags), let index = groupIndices[group],
         membership(of: member, in: group) != nil
       {
         removeMembership(member, index, reason: "", isTold: false, now: now)
@@ -141,18 +141,23 @@ extension Directory {
         dropIfUnused(member)
       }
     case .nick(let name):
-      if let member = names[source.name], names[name] == nil || names[name] == member {
+      if let member = whose(source.name, message.tags), names[name] == nil || names[name] == member {
         let identity = message.tags["key"].map(Identity.init(fingerprint:))
         applyRename(member, to: name, by: identity, isTagged: message.tags["tags"] != nil, now: now)
       }
     case .msg(let group, _): replayKept(record, message, Array(group.description.utf8))
     case .pm(let recipient, _): replayKept(record, message, Array(recipient.description.utf8))
     case .ack(_, let id):
-      if let member = names[source.name] { replayDelivered(id, member) }
+      if let member = whose(source.name, message.tags) { replayDelivered(id, member) }
     default:
       throw Refusal(.badSyntax, message.content.verb, "no record begins like this")
     }
     effects.removeAll()
+  }
+
+  /// Whom a record is about: by the name it had, or by the one it was about to get.
+  private func whose(_ name: MemberName, _ tags: Tags) -> Int32? {
+    names[name] ?? tags["or"].flatMap { MemberName($0) }.flatMap { names[$0] }
   }
 
   private mutating func replayJoin(
@@ -189,7 +194,8 @@ extension Directory {
   }
 
   private mutating func replayKept(_ record: Record, _ message: Message, _ destination: [UInt8]) {
-    guard let name = message.tags["for"].flatMap({ MemberName($0) }), let member = names[name],
+    guard let name = message.tags["for"].flatMap({ MemberName($0) }),
+      let member = whose(name, message.tags),
       let id = message.tags["msgid"].flatMap({ MessageID($0) }),
       let stamp = message.tags["time"].flatMap({ Timestamp.microseconds($0) }),
       // The tags end with the first space; what is heard begins behind it.
@@ -200,7 +206,9 @@ extension Directory {
     let kept = Kept(
       number: nextTicket().number, line: Array(record.line[(space + 1)...]),
       destination: destination, id: id, stamp: stamp, disk: .done)
-    lane.queue.append(kept)
+    // One that the disk refused at first may have got there after later ones.
+    let place = lane.queue.lastIndex { $0.stamp <= stamp }.map { $0 + 1 } ?? 0
+    lane.queue.insert(kept, at: place)
     lane.bytes += kept.bytes
     lanes[member] = lane
   }

@@ -48,6 +48,7 @@ extension Directory {
       membership.isDurable && only.map { groups[membership.group].name == $0 } != false
     }.map { groups[$0.group].name }
     let wire = members[member].wire
+    let tags = aliasTags(of: member)
     for name in left {
       var change = Pending(
         step: .drop(name, reason: reason), member: member, session: nil, label: nil,
@@ -56,6 +57,7 @@ extension Directory {
       handOut(
         change,
         Record { buffer in
+          tags.render(into: buffer)
           appendSource(buffer, wire)
           buffer.append("LEAVE ")
           buffer.append(name)

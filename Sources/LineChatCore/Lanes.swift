@@ -171,12 +171,12 @@ extension Directory {
     let kept = lanes[member]!.queue[index]
     handOut(
       Pending(step: .keep(number), member: member, session: nil, label: nil, speaksTags: false),
-      record(of: kept, for: members[member].name))
+      record(of: kept, for: member))
   }
 
-  func record(of kept: Kept, for name: MemberName) -> Record {
-    var tags = Tags()
-    tags["for"] = name.description
+  func record(of kept: Kept, for member: Int32) -> Record {
+    var tags = aliasTags(of: member)
+    tags["for"] = members[member].name.description
     tags["msgid"] = kept.id.description
     tags["time"] = Timestamp.text(kept.stamp)
     return Record { buffer in
@@ -351,10 +351,11 @@ extension Directory {
     var last: [UInt64: Kept] = [:]
     for kept in arrived where kept.disk != .none { last[kept.id.stream] = kept }
     for kept in last.values.sorted(by: { $0.number < $1.number }) {
-      let wire = members[member].wire
+      let (tags, wire) = (aliasTags(of: member), members[member].wire)
       effects.append(
         .note(
           Record { buffer in
+            tags.render(into: buffer)
             appendSource(buffer, wire)
             buffer.append("ACK ")
             kept.destination.withUnsafeBytes { buffer.append($0) }

@@ -20,7 +20,9 @@ extension Directory {
     }
     if members[member].isDurable {
       names[name] = member
-      return try persist(.rename(name), member, request)
+      try persist(.rename(name), member, request)
+      members[member].nextName = name
+      return
     }
     applyRename(
       member, to: name, by: session.identity, isTagged: request.isTagged, now: request.now)
@@ -42,6 +44,7 @@ extension Directory {
     names[before.name] = nil
     names[name] = member
     members[member].name = name
+    members[member].nextName = nil
     if let identity { members[member].identity = identity }
     for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)

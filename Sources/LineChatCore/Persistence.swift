@@ -88,7 +88,9 @@ extension Directory {
         buffer.append(name)
       }
     case .leave(let name), .drop(let name, _):
+      let tags = aliasTags(of: member)
       return Record { buffer in
+        tags.render(into: buffer)
         appendSource(buffer, state.wire)
         buffer.append("LEAVE ")
         buffer.append(name)
@@ -112,7 +114,7 @@ extension Directory {
   mutating func noteHabits(of member: Int32) {
     let state = members[member]
     guard state.isDurable else { return }
-    var tags = Tags()
+    var tags = aliasTags(of: member)
     tags["key"] = state.identity?.fingerprint
     if state.speaksTags { tags["tags"] = "1" }
     effects.append(
@@ -125,6 +127,14 @@ extension Directory {
         }))
   }
 
+  /// While a new name is on its way to the disk, what is handed out after it goes by both: when it is
+  /// read again, the member has the new name, or the old one where that could not be written.
+  func aliasTags(of member: Int32) -> Tags {
+    var tags = Tags()
+    tags["or"] = members[member].nextName?.description
+    return tags
+  }
+
   /// Whom a name belongs to, as tags of a record.
   private func hostTags(of member: Int32) -> Tags {
     var tags = Tags()
@@ -135,7 +145,9 @@ extension Directory {
 
   /// A name reserved for a rename that will not be is free again.
   private mutating func giveBackName(of step: Pending.Step, _ member: Int32) {
-    if case .rename(let name) = step, name != members[member].name { names[name] = nil }
+    guard case .rename(let name) = step else { return }
+    members[member].nextName = nil
+    if name != members[member].name { names[name] = nil }
   }
 
   /// Second step: the record is on disk. Now it is numbered, applied, told and answered.

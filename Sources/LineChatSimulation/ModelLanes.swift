@@ -242,7 +242,7 @@ extension Model {
       letter.disk == .none && line.elementsEqual(letter.line)
         && (letter.mark.id == nil || letter.mark.id == id)
     }
-    guard let person, let letter, tags.count == 3 else {
+    guard let person, let letter, tags.count == (tags["or"] == nil ? 3 : 4) else {
       throw Wrong("\(Ear.text(line)) is kept for \(tags["for"] ?? "nobody") and need not be")
     }
     try letter.mark.learn(tags)
