@@ -17,6 +17,7 @@ need busybox busybox "has a netcat of its own, a client in the tests"
 need telnet telnet "a client in the tests"
 need socat socat "a client in the tests"
 need tmux tmux "plays the terminals that people type in"
+need setpriv util-linux "ends what a test started if the test is killed"
 need shellcheck shellcheck "reads the shell scripts for mistakes"
 need_build_tools
 install_missing

@@ -57,7 +57,7 @@ if [ -z "$linechatd" ]; then
 fi
 
 # What must end with this script is noted here as it starts.
-work=$(mktemp -d "${TMPDIR:-/tmp}/linechat-quickstart.XXXXXX")
+work=$(mktemp -d)
 running=()
 
 # Called by the trap below, which the checker does not see.

@@ -1,11 +1,12 @@
 // The journal's storage in a real directory.
 //
 // The rules it keeps:
-//   - The file that is added to stays open from one append to the next, and through its sync: an
-//     error in writing back is told to the descriptor that was open when it happened. It is closed
-//     when another file is added to; by then it has been synced, as the journal always does.
+//   - A file that is added to stays open from one append to the next, and through its sync: an error
+//     in writing back is told to the descriptor that was open when it happened. There are never more
+//     than three of them: the journal, the one that is to follow it, and the snapshot on its way.
 //   - A file that somebody removed while it was open takes bytes and syncs without complaint. That
-//     is looked for, and is a failure.
+//     is looked for, and is a failure; and as the journal stays open, no second one is made in its
+//     place.
 //   - Everything goes through the directory's own descriptor, wherever its path leads by now.
 //   - Only regular files are opened, and nothing waits for one: a pipe in the place of a file is a
 //     failure, not a thread that hangs.
@@ -15,7 +16,10 @@ import LineChatCore
 
 package struct FileStorage: Storage {
   private let directory: OpenFile
-  private var current: OpenFile?
+  /// Open for adding, the one used last at the end.
+  private var openFiles: [OpenFile] = []
+
+  private static let openFilesMax = 3
 
   /// `path` must be a directory.
   package init(_ path: String) throws(StorageError) {
@@ -133,10 +137,14 @@ package struct FileStorage: Storage {
   private mutating func opened(
     _ name: String, making: Bool, _ operation: StorageError.Operation
   ) throws(StorageError) -> OpenFile {
-    if let current, current.name == name { return current }
-    current = nil
-    let file = try openFile(name, O_WRONLY | O_APPEND | (making ? O_CREAT : 0), operation)
-    current = file
+    let file: OpenFile
+    if let index = openFiles.firstIndex(where: { $0.name == name }) {
+      file = openFiles.remove(at: index)
+    } else {
+      file = try openFile(name, O_WRONLY | O_APPEND | (making ? O_CREAT : 0), operation)
+    }
+    openFiles.append(file)
+    if openFiles.count > FileStorage.openFilesMax { openFiles.removeFirst() }
     return file
   }
 
@@ -154,7 +162,7 @@ package struct FileStorage: Storage {
   }
 
   private mutating func forget(_ name: String, _ other: String) {
-    if let current, current.name == name || current.name == other { self.current = nil }
+    openFiles.removeAll { $0.name == name || $0.name == other }
   }
 
   private static func failure(

@@ -143,19 +143,19 @@ package final class StateDirectory: Sendable {
 
   /// "process 4711 (linechatd)", as far as it can be told.
   private static func holder(of lock: borrowing Descriptor) -> String {
-    let digits = text(of: lock.number).prefix { $0 != "\n" }
+    let digits = text(of: lock).prefix { $0 != "\n" }
     guard let process = Int32(digits), process > 0 else { return "another process" }
-    let comm = Glibc.open("/proc/\(process)/comm", O_RDONLY | O_CLOEXEC)
-    guard comm >= 0 else { return "process \(process)" }
-    let file = Descriptor(owning: comm)
-    let program = text(of: file.number).prefix { $0 != "\n" }
-    _ = consume file
+    let number = Glibc.open("/proc/\(process)/comm", O_RDONLY | O_CLOEXEC)
+    guard number >= 0 else { return "process \(process)" }
+    let file = Descriptor(owning: number)
+    let program = text(of: file).prefix { $0 != "\n" }
     return program.isEmpty ? "process \(process)" : "process \(process) (\(program))"
   }
 
-  private static func text(of descriptor: Int32) -> String {
-    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
-      let count = pread(descriptor, buffer.baseAddress, buffer.count, 0)
+  private static func text(of file: borrowing Descriptor) -> String {
+    let number = file.number
+    return withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
+      let count = pread(number, buffer.baseAddress, buffer.count, 0)
       return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
     }
   }

@@ -126,7 +126,7 @@ extension Directory {
     lanes[member]!.failures += 1
     let pause = backoff(lanes[member]!.failures)
     lanes[member]!.retryAt = now.monotonicMicroseconds + pause
-    deadlines.insert(
+    schedule(
       Deadline(at: lanes[member]!.retryAt, kind: .retry(member, lanes[member]!.number)))
     effects.append(
       .event(
@@ -185,7 +185,7 @@ extension Directory {
   ) {
     sessions[id.index].link!.stage = stage
     sessions[id.index].link!.step += 1
-    deadlines.insert(
+    schedule(
       Deadline(
         at: now.monotonicMicroseconds + microseconds,
         kind: .link(id, sessions[id.index].link!.step)))

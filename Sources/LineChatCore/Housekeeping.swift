@@ -18,7 +18,7 @@ extension Directory {
   /// days, and a hundredth of it where it is set to less.
   mutating func keepHouse(now: Instant) {
     let pause = min(3_600_000_000, max(1_000_000, configuration.memberTTLMicroseconds / 100))
-    deadlines.insert(Deadline(at: now.monotonicMicroseconds + pause, kind: .housekeeping))
+    schedule(Deadline(at: now.monotonicMicroseconds + pause, kind: .housekeeping))
     for member in members.indices {
       guard members[member].session < 0, members[member].isDurable,
         members[member].seenAt + configuration.memberTTLMicroseconds <= now.wallMicroseconds

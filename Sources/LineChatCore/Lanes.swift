@@ -106,7 +106,7 @@ extension Directory {
     let number = nextTicket().number
     claims[number] = claim
     sessions[claim.session.index].activity = .claiming
-    deadlines.insert(
+    schedule(
       Deadline(at: now.monotonicMicroseconds + Limits.claimMicroseconds, kind: .claim(number)))
     return number
   }

@@ -16,8 +16,6 @@ struct Listing {
   var source: Source
   let verb: Verb
   let label: String?
-  /// A number of its own for each piece: a deadline of an earlier one, or of an earlier listing,
-  /// says nothing about this.
   var piece: UInt64 = 0
 }
 
@@ -40,7 +38,6 @@ extension Directory {
     var listing = Listing(source: source, verb: verb, label: request.label)
     let room = listings.count < Limits.listings ? configuration.listingPieceBytes : .max
     if writePiece(of: &listing, bytes: room, to: request.session) { return }
-    listing.piece = nextTicket().number
     listings[request.session] = listing
     sessions[request.session].activity = .listing
     fanOut.hold(request.session)
@@ -50,7 +47,7 @@ extension Directory {
   /// The reader has taken the last piece.
   mutating func goOnListing(_ session: UInt32, now: Instant) {
     guard var listing = listings[session] else { return }
-    listing.piece = nextTicket().number
+    listing.piece += 1
     if writePiece(of: &listing, bytes: configuration.listingPieceBytes, to: session) {
       listings[session] = nil
       fanOut.release(session)
@@ -63,7 +60,7 @@ extension Directory {
   }
 
   private mutating func watch(_ session: UInt32, _ piece: UInt64, now: Instant) {
-    deadlines.insert(
+    schedule(
       Deadline(
         at: now.monotonicMicroseconds + Limits.listingStallMicroseconds,
         kind: .listing(sessions[session].id, piece)))

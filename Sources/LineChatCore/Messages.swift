@@ -389,7 +389,7 @@ extension Directory {
     for membership in members[member].memberships {
       addWaiting(Waiting(session: session, number: number), in: membership.group)
     }
-    deadlines.insert(
+    schedule(
       Deadline(
         at: request.now.monotonicMicroseconds + Int64(seconds) * 1_000_000,
         kind: .wait(sessions[session].id, number)))

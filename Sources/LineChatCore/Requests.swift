@@ -1,6 +1,7 @@
 // From a line to the function that carries it out, and from a refusal to the ERR line. Here is the
 // one switch over the verbs: the compiler leads a new verb to it.
 
+import HeapModule
 import LineProtocol
 
 extension Directory {
@@ -96,7 +97,7 @@ extension Directory {
     for membership in subscribed { unsubscribe(member, membership.group) }
     sessions[session].speaksTags = true
     for membership in subscribed { subscribe(member, membership.group) }
-    deadlines.insert(
+    schedule(
       Deadline(
         at: now.monotonicMicroseconds + Limits.silenceMicroseconds,
         kind: .silence(sessions[session].id)))
@@ -192,6 +193,36 @@ struct Deadline: Comparable {
 }
 
 extension Directory {
+  /// Notes a moment. Those that were overtaken by events stay until they come up, and a WAIT may
+  /// be set for a day: when most are such, they are thrown out.
+  mutating func schedule(_ deadline: Deadline) {
+    if deadlines.count >= deadlinesMax {
+      var due: [Deadline] = []
+      for one in deadlines.unordered where isDue(one) { due.append(one) }
+      deadlines = Heap(due)
+    }
+    deadlines.insert(deadline)
+  }
+
+  /// How many deadlines are kept before those that events have overtaken are thrown out.
+  var deadlinesMax: Int {
+    Limits.deadlinesPerSession * (sessions.count + lanes.count) + claims.count + 64
+  }
+
+  /// Whether events have not overtaken it.
+  func isDue(_ deadline: Deadline) -> Bool {
+    switch deadline.kind {
+    case .silence(let id): isLive(id)
+    case .wait(let id, let number): isLive(id) && waits[id.index]?.number == number
+    case .listing(let id, let piece): isLive(id) && listings[id.index]?.piece == piece
+    case .link(let id, let step): isLive(id) && sessions[id.index].link?.step == step
+    case .retry(let member, let number):
+      lanes[member].map { $0.number == number && $0.retryAt == deadline.at } ?? false
+    case .claim(let number): claims[number] != nil
+    case .housekeeping: true
+    }
+  }
+
   /// Asks a program that speaks tags for a sign of life; gives it up after `Limits.missedPings`.
   mutating func checkSilence(_ session: UInt32, now: Instant) {
     let state = sessions[session]
@@ -207,6 +238,6 @@ extension Directory {
         fanOut.send(to: session, isReply: false) { $0.append("PING\n") }
       }
     }
-    deadlines.insert(Deadline(at: next, kind: .silence(state.id)))
+    schedule(Deadline(at: next, kind: .silence(state.id)))
   }
 }

@@ -125,11 +125,22 @@ struct FindingTests {
     while stage.directory.awaitsDrain(stage.id("alice")) { stage.drained("alice") }
     stage.pass(seconds: 50)
     stage.send("alice", "GROUPS")
-    let isUnderWay = stage.directory.awaitsDrain(stage.id("alice"))
-    #expect(isUnderWay)
+    let isListing = stage.directory.awaitsDrain(stage.id("alice"))
+    #expect(isListing)
     stage.pass(seconds: 15)
     #expect(stage.overrun == [])
     stage.pass(seconds: 50)
     #expect(stage.overrun == ["alice"])
+  }
+
+  @Test("a WAIT that has ended leaves no deadline behind for a day")
+  func deadlinesOfEndedWaits() {
+    let stage = Stage()
+    for _ in 0..<1_000 {
+      stage.receive("alice", "WAIT 86400 1")
+      stage.receive("bob", "PM guest1 wake up")
+    }
+    let audit = stage.directory.audit()
+    #expect(audit.problems == [])
   }
 }

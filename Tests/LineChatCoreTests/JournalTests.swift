@@ -65,7 +65,8 @@ struct JournalTests {
     try journal.commit(messages[..<1].map(JournalLine.init))
     try journal.commit(messages[1...].map(JournalLine.init))
     #expect(Self.text(journal.disk.bytes(of: "journal.1")) == texts.map(Self.line).joined())
-    #expect(journal.disk.steps == 3 + 4 + 2 + 4 - 2)
+    // Eight steps of a snapshot, and for each commit one append and one sync.
+    #expect(journal.disk.steps == 8 + 2 * 2)
 
     (recovery, journal) = try Self.start(journal.disk.afterCrash(.nothing))
     #expect(recovery.records.map(\.message) == messages)
@@ -159,7 +160,7 @@ struct JournalTests {
       recovery.reports.map(\.description) == [
         "journal.1, line 2 is passed over: its checksum does not match",
         "journal.1, line 4 is passed over: it has no checksum",
-        "journal.1, line 5 is passed over: it is whole and not understood: FROB is no verb; HELP "
+        "journal.1, line 5 is passed over: it is whole and not understood: \"FROB\" is no verb; HELP "
           + "lists those there are", "journal.1 is kept as it was in journal.1.damaged-1",
       ])
     // Starting again makes no second copy; other damage does.

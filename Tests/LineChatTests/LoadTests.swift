@@ -3,7 +3,6 @@
 import Glibc
 import LineChat
 import LineProtocol
-import TestSupport
 import Testing
 
 @Suite("Load", .serialized)

@@ -2,7 +2,6 @@
 
 import Glibc
 import LineProtocol
-import TestSupport
 import Testing
 
 @testable import LineChat

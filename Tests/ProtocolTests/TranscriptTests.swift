@@ -58,8 +58,8 @@ private final class Play {
     let description: String
   }
 
-  private let server: TestServer
-  private var connections: [String: TestClient] = [:]
+  private let server: RunningServer
+  private var connections: [String: Conversation] = [:]
   private var order: [String] = []
   /// Those whose greeting has been read.
   private var greeted: Set<String> = []
@@ -70,21 +70,13 @@ private final class Play {
   private var isSkipping = false
 
   init(_ transcript: Transcript) throws {
-    server = try TestServer { configuration in
-      for (option, value) in transcript.options {
-        switch option {
-        case "max-connections": configuration.connectionsMax = value
-        case "max-line": configuration.lineBytesMax = value
-        case "max-pending": configuration.pendingBytesMax = value
-        default: throw TranscriptMistake(description: "there is no option --\(option)")
-        }
-      }
-    }
+    server = try RunningServer(
+      maxConnections: transcript.options["max-connections"],
+      maxPending: transcript.options["max-pending"], maxLine: transcript.options["max-line"])
     slow = Set(transcript.steps.filter { $0.action == .stopsReading }.map(\.who))
   }
 
-  /// The connections go first: the server, in its end, waits for theirs.
-  deinit { connections = [:] }
+  deinit { server.stop() }
 
   func perform(_ step: Transcript.Step) throws {
     switch step.action {
@@ -93,34 +85,30 @@ private final class Play {
       try connection(step.who).send(try placeholders.bytes(of: text) + [0x0A])
     case .receives(let text): try receive(text, by: step.who)
     case .connects: _ = try connection(step.who)
-    case .endsInput: try connection(step.who).shutDownOutput()
+    case .endsInput: try connection(step.who).endInput()
     case .hangsUp:
       connections[step.who] = nil
       closed.insert(step.who)
     case .isClosed:
-      let connection = try connection(step.who)
-      if let line = try connection.line() {
+      if let line = try connection(step.who).line() {
         throw Difference(description: "should have been closed, but received: \(line)")
-      }
-      guard connection.end == .inOrder, connection.unfinishedLine.isEmpty else {
-        throw Difference(description: "was closed, but not in order")
       }
       closed.insert(step.who)
     case .stopsReading: break
     case .readsOn: isSkipping = true
     case .joins(let groups): try join(groups, step.who)
     case .floods(let group, let bytes): try flood(group, bytes, step.who)
-    case .serverIsStopped: server.server.stop()
+    case .serverIsStopped: server.stop()
     }
   }
 
-  private func connection(_ who: String) throws -> TestClient {
+  private func connection(_ who: String) throws -> Conversation {
     if let connection = connections[who] { return connection }
     guard !closed.contains(who) else {
       throw Difference(description: "is closed, and does something all the same")
     }
-    let connection = try TestClient(
-      server.address, receiveBuffer: slow.contains(who) ? 4_096 : nil)
+    let connection = try Conversation(
+      port: server.port, receiveBufferBytes: slow.contains(who) ? 4_096 : nil)
     connections[who] = connection
     order.append(who)
     return connection
@@ -161,7 +149,7 @@ private final class Play {
     try greeting(of: who)
     let connection = try connection(who)
     for number in 1...groups {
-      try connection.send("JOIN group\(number)\n")
+      try connection.send("JOIN group\(number)")
       while let line = try connection.line() {
         if line == "OK JOIN group\(number) 1" { break }
         guard line.hasPrefix("MEMBER ") else { throw Difference(description: line) }
@@ -176,7 +164,7 @@ private final class Play {
     let connection = try connection(who)
     let text = String(repeating: "x", count: bytes)
     for _ in 1...1_000 {
-      try connection.send("MSG \(group) \(text)\n")
+      try connection.send("MSG \(group) \(text)")
       let line = try connection.line() ?? "<closed>"
       if line.hasPrefix("ERR no-such-group MSG ") { return }
       guard line.hasPrefix("OK MSG \(group) ") else { throw Difference(description: line) }
@@ -190,7 +178,7 @@ private final class Play {
     for token in ["first", "second"] {
       for who in order where !closed.contains(who) {
         guard let connection = connections[who] else { continue }
-        try connection.send("PING \(token)\n")
+        try connection.send("PING \(token)")
         let line = try connection.line() ?? "<closed>"
         // The label is not asked for, so a tagged connection answers without tags.
         guard line == "PONG \(token)" else {

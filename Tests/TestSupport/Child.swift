@@ -2,11 +2,20 @@
 // with a time limit on everything, and never left behind.
 //
 // Rules: a program that is not installed is an error that says how to install it, not a skipped
-// test. Each child leads a process group of its own, and ending it ends the group. Reading waits in
-// poll(2) for bytes or the limit; nothing here waits by the clock alone.
+// test. Each child leads a process group of its own, and ending it ends the group; if this process
+// ends in whatever way, the kernel ends the children. Reading waits in poll(2) for bytes or the
+// limit; nothing here waits by the clock alone.
 
 import Foundation
 import Glibc
+import Synchronization
+
+/// What went wrong around a child, with all it said until then.
+package struct ChildFailure: Error, CustomStringConvertible {
+  package let description: String
+
+  package init(description: String) { self.description = description }
+}
 
 package final class Child {
   package enum Stream: Int { case output, errors }
@@ -22,10 +31,6 @@ package final class Child {
   private var taken = [0, 0]
   private var exitCode: ExitCode?
 
-  /// Starting is one at a time: between making a pipe and closing its ends on exec, no other child
-  /// may be born, as it would keep the pipe open.
-  private static let birth = NSLock()
-
   /// Writing to a child that has gone must fail, not end the tests.
   private static let ignoreBrokenPipes: Void = { _ = Glibc.signal(SIGPIPE, SIG_IGN) }()
 
@@ -33,11 +38,21 @@ package final class Child {
   /// this process's own.
   package init(_ command: [String], environment: [String: String] = [:]) throws {
     self.command = command
-    let program = try Child.find(command[0])
     Child.ignoreBrokenPipes
-    Child.birth.lock()
-    defer { Child.birth.unlock() }
+    // setpriv becomes the program, after it has asked the kernel to end it with its parent.
+    let words =
+      try ["setpriv", "--pdeathsig", "TERM", Child.find(command[0])] + command.dropFirst()
+    let surroundings = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    (process, input, outputs) = try Midwife.only.perform {
+      try Child.bear(words, surroundings.map { "\($0)=\($1)" })
+    }
+  }
 
+  /// Starts a process; gives its id, and our ends of the pipes at its standard streams.
+  private static func bear(
+    _ words: [String], _ environment: [String]
+  ) throws -> (pid_t, input: Int32, outputs: [Int32]) {
+    let program = try find(words[0])
     let (childInput, ourInput) = try Child.pipe()
     let (ourOutput, childOutput) = try Child.pipe()
     let (ourErrors, childErrors) = try Child.pipe()
@@ -65,23 +80,20 @@ package final class Child {
       &attributes,
       Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
 
-    let surroundings = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
-    var settings: [UnsafeMutablePointer<CChar>?] =
-      surroundings.map { strdup("\($0)=\($1)") } + [nil]
-    defer { for word in words + settings { free(word) } }
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+    var settings: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
+    defer { for text in arguments + settings { free(text) } }
 
     var child: pid_t = 0
-    let failure = posix_spawn(&child, program, &actions, &attributes, &words, &settings)
+    let failure = posix_spawn(&child, program, &actions, &attributes, &arguments, &settings)
     guard failure == 0 else {
       for descriptor in [ourInput, ourOutput, ourErrors] { close(descriptor) }
-      throw TestFailure("\(program) did not start: \(String(cString: strerror(failure)))")
+      throw ChildFailure(
+        description: "\(program) did not start: \(String(cString: strerror(failure)))")
     }
-    process = child
-    input = ourInput
-    outputs = [ourOutput, ourErrors]
     // A write to a child that reads no more must not hang the test.
     _ = fcntl(ourInput, F_SETFL, O_NONBLOCK)
+    return (child, ourInput, [ourOutput, ourErrors])
   }
 
   deinit {
@@ -195,13 +207,13 @@ package final class Child {
     return true
   }
 
-  private func failure(_ what: String) -> TestFailure {
-    TestFailure(
-      """
-      \(command.joined(separator: " ")) \(what).
-      Standard output so far: \(text(of: .output))
-      Standard error so far: \(text(of: .errors))
-      """)
+  private func failure(_ what: String) -> ChildFailure {
+    ChildFailure(
+      description: """
+        \(command.joined(separator: " ")) \(what).
+        Standard output so far: \(text(of: .output))
+        Standard error so far: \(text(of: .errors))
+        """)
   }
 
   private func milliseconds(until deadline: ContinuousClock.Instant) -> Int32 {
@@ -213,7 +225,7 @@ package final class Child {
   private static func pipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
     guard Glibc.pipe(&ends) == 0 else {
-      throw TestFailure("no pipe: \(String(cString: strerror(errno)))")
+      throw ChildFailure(description: "no pipe: \(String(cString: strerror(errno)))")
     }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     return (ends[0], ends[1])
@@ -227,7 +239,52 @@ package final class Child {
     for folder in folders where access("\(folder)/\(name)", X_OK) == 0 {
       return "\(folder)/\(name)"
     }
-    throw TestFailure(
-      "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
+    throw ChildFailure(
+      description:
+        "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
+  }
+}
+
+/// The thread on which all children are born. Between making a pipe and closing its ends on exec no
+/// other may be born, as it would keep the pipe open; and a child ends with the thread that bore it,
+/// so that thread must last as long as this process.
+private final class Midwife: Sendable {
+  static let only = Midwife()
+
+  private let work = Mutex<[@Sendable () -> Void]>([])
+  private let hasWork = DispatchSemaphore(value: 0)
+
+  private init() {
+    Thread.detachNewThread { [self] in
+      while true {
+        hasWork.wait()
+        work.withLock { $0.removeFirst() }()
+      }
+    }
+  }
+
+  func perform<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
+    let outcome = Outcome<Value>()
+    work.withLock { $0.append { outcome.set(Result { try body() }) } }
+    hasWork.signal()
+    return try outcome.wait().get()
+  }
+
+  private final class Outcome<Value: Sendable>: Sendable {
+    private let result = Mutex<Result<Value, any Error>?>(nil)
+    private let isThere = DispatchSemaphore(value: 0)
+
+    func set(_ outcome: Result<Value, any Error>) {
+      result.withLock { $0 = outcome }
+      isThere.signal()
+    }
+
+    func wait() -> Result<Value, any Error> {
+      isThere.wait()
+      guard let outcome = result.withLock({ $0 }) else {
+        preconditionFailure("it is set before it is told")
+      }
+      return outcome
+    }
   }
 }

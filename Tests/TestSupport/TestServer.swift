@@ -124,7 +124,8 @@ package final class TemporaryDirectory {
   package let path: String
 
   package init() throws {
-    var template = Array("/tmp/linechat-test-XXXXXX".utf8CString)
+    let letters = String(repeating: "X", count: 6)
+    var template = Array("/tmp/linechat-test-\(letters)".utf8CString)
     guard let made = mkdtemp(&template) else { throw TestFailure("mkdtemp: errno \(errno)") }
     path = String(cString: made)
   }
