@@ -51,16 +51,20 @@ let package = Package(
       name: "LineChatCoreTests", dependencies: ["LineChatCore", "LineProtocol"],
       swiftSettings: strict),
     .testTarget(
-      name: "LineChatTests", dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem"],
+      name: "LineChatTests",
+      dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem", "TestSupport"],
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: ["LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "CSystem", "LineChat", "LineProtocol", .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "ProtocolTests",
       dependencies: ["LineChatCore", "LineProtocol", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
+      name: "NetcatTests", dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechatd"],
+      swiftSettings: strict),
   ]
 )

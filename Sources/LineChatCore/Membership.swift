@@ -21,6 +21,8 @@ struct Pending {
   let step: Step
   let member: Int32
   let session: SessionID
+  /// The key of who asked: the name will be its own, though the connection may be gone by then.
+  let identity: Identity?
   let label: String?
   let speaksTags: Bool
 }
@@ -45,7 +47,8 @@ extension Directory {
       return try persist(
         .renamed(members[member].wire, name), .rename(name), member, request)
     }
-    applyRename(member, to: name, isTagged: request.isTagged, now: request.now)
+    applyRename(
+      member, to: name, by: session.identity, isTagged: request.isTagged, now: request.now)
     replyToRename(request.session, request.label)
   }
 
@@ -58,16 +61,13 @@ extension Directory {
   }
 
   private mutating func applyRename(
-    _ member: Int32, to name: MemberName, isTagged: Bool, now: Instant
+    _ member: Int32, to name: MemberName, by identity: Identity?, isTagged: Bool, now: Instant
   ) {
     let before = members[member].wire
     names[before.name] = nil
     names[name] = member
     members[member].name = name
-    let session = members[member].session
-    if session >= 0, let identity = sessions[session].identity {
-      members[member].identity = identity
-    }
+    if let identity { members[member].identity = identity }
     for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)
     }
@@ -182,6 +182,9 @@ extension Directory {
       }
     }
     tellRename(before, to: name, of: member, in: transferred, now: request.now)
+    if members[member].place != before.place {
+      tellPlace(of: member, in: transferred, now: request.now)
+    }
     for membership in members[member].memberships { subscribe(member, membership.group) }
     noteTags(member, request.isTagged, isPresenceNew: true)
     dropIfUnused(guest)
@@ -283,10 +286,7 @@ extension Directory {
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place
-      for membership in members[member].memberships {
-        changeEntry(of: member, called: members[member].name, in: membership.group)
-        tellJoin(of: member, in: membership.group, now: now)
-      }
+      tellPlace(of: member, in: members[member].memberships, now: now)
       effects.append(.event(.moved(members[member].wire, from: before)))
     }
     if let present {
@@ -297,8 +297,18 @@ extension Directory {
           Membership(group: present.group, slot: slot, isDurable: true)
       }
       noteTags(member, isTagged)
+      // The others have not been told of it as long as it was passing.
+      if !present.isDurable { tellPresence(of: member, in: present.group) }
     } else {
       addMembership(member, name, isDurable: true, isTagged: isTagged, now: now)
+    }
+  }
+
+  /// The member has another place in groups where it is already.
+  private mutating func tellPlace(of member: Int32, in memberships: [Membership], now: Instant) {
+    for membership in memberships {
+      changeEntry(of: member, called: members[member].name, in: membership.group)
+      tellJoin(of: member, in: membership.group, now: now)
     }
   }
 
@@ -414,7 +424,8 @@ extension Directory {
     sessions[request.session].activity = .persisting
     pending[ticket] = Pending(
       step: step, member: member, session: sessions[request.session].id,
-      label: request.label, speaksTags: request.isTagged)
+      identity: sessions[request.session].identity, label: request.label,
+      speaksTags: request.isTagged)
     effects.append(.persist(change, ticket))
   }
 
@@ -449,7 +460,8 @@ extension Directory {
       }
       if let session { replyToLeave(session, waiting.label, written) }
     case .rename(let name):
-      applyRename(member, to: name, isTagged: waiting.speaksTags, now: now)
+      applyRename(
+        member, to: name, by: waiting.identity, isTagged: waiting.speaksTags, now: now)
       if let session { replyToRename(session, waiting.label) }
     }
     dropIfUnused(member)

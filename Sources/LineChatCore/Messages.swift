@@ -207,7 +207,7 @@ extension Directory {
     }
     guard let recipient = Recipient(bytes: word) else {
       throw Refusal(
-        code: .badName, verb: .pm,
+        code: word.contains(UInt8(ascii: ":")) ? .badAddress : .badName, verb: .pm,
         text: "PM goes to a name (bob), an address (10.0.0.2:5001) or both (bob@10.0.0.2:5001)")
     }
     guard !view.textIsBlank() else {
@@ -269,7 +269,7 @@ extension Directory {
       guard let member = names[wire.name], members[member].wire == wire else { return nil }
       return member
     case .endpoint(let endpoint):
-      guard let there = listeners[endpoint] else { return nil }
+      let there = (listeners[endpoint] ?? []).filter { !members[$0].memberships.isEmpty }
       return there.first { members[$0].session >= 0 } ?? there.first
     }
   }
@@ -282,9 +282,9 @@ extension Directory {
   /// answered, whatever is wrong with it: receipts about receipts would not end.
   mutating func acknowledge(_ line: LineView, _ request: Request) {
     var view = line
-    guard let destination = view.word(), let word = view.word(), MessageID(bytes: word) != nil,
-      let to = request.tags["to"], let name = MemberName(to), let member = names[name],
-      GroupName(bytes: destination) != nil
+    guard let first = view.word(), let destination = GroupName(bytes: first),
+      let word = view.word(), MessageID(bytes: word) != nil,
+      let to = request.tags["to"], let name = MemberName(to), let member = find(.name(name))
     else { return }
     let session = members[member].session
     guard session >= 0, sessions[session].speaksTags,

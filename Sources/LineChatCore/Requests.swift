@@ -171,7 +171,7 @@ struct Deadline: Comparable {
     case silence
     /// A WAIT runs out; the number tells it from a later one.
     case wait(UInt64)
-    /// The reader of a long listing has not moved; the number counts its pieces.
+    /// The reader of a long listing has not moved; the number tells one piece from another.
     case listing(UInt64)
   }
 
