@@ -83,6 +83,13 @@ package final class JournalThread: Sendable {
     }
   }
 
+  /// Has what waits go to the disk now, notes too.
+  package func flush() {
+    monitor.update { state in
+      if !state.waiting.isEmpty { state.isUrgent = true }
+    }
+  }
+
   /// When a snapshot should be handed in, on the monotonic clock; a time in the past means now. Nil:
   /// not until something has been written, or taken from here.
   package var snapshotDueMicroseconds: Int64? {

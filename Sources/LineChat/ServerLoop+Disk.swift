@@ -15,6 +15,8 @@ extension ServerLoop {
     let versionStart: UInt64
     /// Records on their way whose outcome has not come back.
     var underWay = 0
+    /// Something has been noted in this round.
+    var hasNotes = false
     /// Why nothing durable can be changed at the moment.
     var breakdown: String?
   }
@@ -47,7 +49,7 @@ extension ServerLoop {
   private func restore(_ saved: SavedState) throws(ServerError) {
     if let state = saved.state {
       let faults = directory.restore(state, now: now)
-      try saved.setAside(SavedState.snapshotFile, faults.isEmpty ? [] : faults, log)
+      try saved.setAside(SavedState.snapshotFile, faults, log)
     }
     var faults: [String: [String]] = [:]
     for entry in saved.records {
@@ -74,6 +76,19 @@ extension ServerLoop {
     } else {
       directory.persistFailed(ticket, reason: "the disk does not keep up", now: now)
     }
+  }
+
+  func note(_ record: Record) {
+    disk?.journal.note(JournalLine(record))
+    disk?.hasNotes = true
+  }
+
+  /// Nobody waits for a note; but a message that was delivered and is not crossed out on the disk
+  /// would come again after a crash, so it does not wait for the next record either.
+  func flushNotes() {
+    guard disk?.hasNotes == true else { return }
+    disk?.hasNotes = false
+    disk?.journal.flush()
   }
 
   func takeOutcomes() {
@@ -122,8 +137,8 @@ extension ServerLoop {
     guard let disk else { return }
     takeOutcomes()
     disk.journal.snapshot(stored(disk.serverID, disk.versionStart))
-    let left = deadline + MachineLimits.lastSnapshotMicroseconds
-      - SystemClock.now().monotonicMicroseconds
+    let end = deadline + MachineLimits.lastSnapshotMicroseconds
+    let left = end - SystemClock.now().monotonicMicroseconds
     if disk.journal.finish(withinMicroseconds: max(left, MachineLimits.lastSnapshotMicroseconds)) {
       takeOutcomes()
     } else {

@@ -118,6 +118,7 @@ final class ServerLoop {
         directory.tick(now: now)
       }
       settle()
+      flushNotes()
       snapshotIfDue()
     }
   }
@@ -222,7 +223,7 @@ final class ServerLoop {
       case .dial(let session, let endpoint): dial(session, endpoint)
       case .finish(let session): finish(session)
       case .persist(let record, let ticket): persist(record, ticket)
-      case .note(let record): disk?.journal.note(JournalLine(record))
+      case .note(let record): note(record)
       case .event(let event):
         log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
       }

@@ -11,7 +11,7 @@ import Testing
 
 @Suite("Data directory", .timeLimit(.minutes(2)))
 struct DataDirectoryTests {
-  @Test("members, what is kept for them, and the server's id outlive it; a new directory is another")
+  @Test("members, what is kept for them, and the server's id outlive it; a new one is another")
   func restart() throws {
     let directory = try TemporaryDirectory()
     var server = try TestServer(directory)

@@ -93,7 +93,7 @@ struct OwnerCommandTests {
     let daemon = try Linechatd(
       listen, environment: ["XDG_STATE_HOME": directory.path, "LINECHATD_MEMORY": "0"])
     _ = try daemon.addresses()
-    #expect(daemon.lines[0].contains("new state directory \(directory.path)/linechatd, this server"))
+    #expect(daemon.lines[0].contains("new state directory \(directory.path)/linechatd, this "))
     let home = try TemporaryDirectory()
     let other = try Linechatd(listen, environment: ["HOME": home.path, "LINECHATD_MEMORY": "0"])
     _ = try other.addresses()
