@@ -2,7 +2,8 @@
 
 import PackageDescription
 
-// Arrows point one way: linechatd -> LineChat -> LineChatCore -> LineProtocol.
+// Arrows point one way: linechatd -> LineChat -> LineChatCore -> LineProtocol. The simulator stands
+// beside LineChat: linechat-sim -> LineChatSimulation -> LineChatCore.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -45,11 +46,28 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "LineChatSimulation",
+      dependencies: [
+        "LineChatCore",
+        "LineProtocol",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "linechat-sim",
+      dependencies: [
+        "LineChatSimulation",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "LineProtocolTests", dependencies: ["LineProtocol"], swiftSettings: strict),
     .testTarget(
       name: "LineChatCoreTests", dependencies: ["LineChatCore", "LineProtocol"],
       swiftSettings: strict),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["LineChatSimulation"], swiftSettings: strict),
     .testTarget(
       name: "LineChatTests",
       dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem", "TestSupport"],

@@ -112,7 +112,7 @@ package struct Directory: ~Copyable {
   var members = Slab<Member>()
   var groups = Slab<Group>()
   /// Indices of sessions that ended in this round: free when what is due to them has been taken.
-  private var endedSessions: [UInt32] = []
+  var endedSessions: [UInt32] = []
   private var generation: UInt32 = 0
 
   /// Who has a name, or has reserved it.

@@ -24,13 +24,13 @@ import LineProtocol
 
 package final class FanOut {
   /// A subscriber's place in a channel: which one it is, and from where its share runs this round.
-  private struct Subscriber {
+  struct Subscriber {
     var session: UInt32
     var start: Int
     var round: UInt64
   }
 
-  private struct Channel {
+  struct Channel {
     var subscribers: [Subscriber] = []
     var buffer: ByteBuffer?
   }
@@ -43,7 +43,7 @@ package final class FanOut {
   }
 
   /// What one session has in this round.
-  private struct Outlet {
+  struct Outlet {
     var head: Int32 = -1
     var tail: Int32 = -1
     var replyBytes: Int32 = 0
@@ -54,17 +54,17 @@ package final class FanOut {
   private static let held: Int32 = -2
 
   @exclusivity(unchecked) private var round: UInt64 = 1
-  @exclusivity(unchecked) private var channels: [Channel] = []
-  @exclusivity(unchecked) private var freeChannels: [Int32] = []
+  @exclusivity(unchecked) private(set) var channels: [Channel] = []
+  @exclusivity(unchecked) private(set) var freeChannels: [Int32] = []
   @exclusivity(unchecked) private var dirtyChannels: [Int32] = []
   @exclusivity(unchecked) private var pool: [ByteBuffer] = []
 
-  @exclusivity(unchecked) private var outlets: [Outlet] = []
+  @exclusivity(unchecked) private(set) var outlets: [Outlet] = []
   @exclusivity(unchecked) private var dirtyOutlets: [UInt32] = []
   @exclusivity(unchecked) private var segments: [Segment] = []
   private let replyBuffer = ByteBuffer()
   /// What held sessions get later, by session.
-  @exclusivity(unchecked) private var heldBuffers: [UInt32: ByteBuffer] = [:]
+  @exclusivity(unchecked) private(set) var heldBuffers: [UInt32: ByteBuffer] = [:]
   /// Sessions for which more was held than is allowed.
   @exclusivity(unchecked) private var overrun: [UInt32] = []
   /// Held bytes released in this round; they live until its end.

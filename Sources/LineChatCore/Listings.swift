@@ -63,7 +63,7 @@ extension Directory {
   }
 
   private mutating func watch(_ session: UInt32, _ piece: UInt64, now: Instant) {
-    deadlines.insert(
+    schedule(
       Deadline(
         at: now.monotonicMicroseconds + Limits.listingStallMicroseconds,
         session: sessions[session].id, kind: .listing(piece)))

@@ -315,7 +315,7 @@ extension Directory {
     for membership in members[member].memberships {
       addWaiting(Waiting(session: session, number: number), in: membership.group)
     }
-    deadlines.insert(
+    schedule(
       Deadline(
         at: request.now.monotonicMicroseconds + Int64(seconds) * 1_000_000,
         session: sessions[session].id, kind: .wait(number)))

@@ -1,6 +1,7 @@
 // From a line to the function that carries it out, and from a refusal to the ERR line. Here is the
 // one switch over the verbs: the compiler leads a new verb to it.
 
+import HeapModule
 import LineProtocol
 
 extension Directory {
@@ -95,7 +96,7 @@ extension Directory {
     for membership in subscribed { unsubscribe(member, membership.group) }
     sessions[session].speaksTags = true
     for membership in subscribed { subscribe(member, membership.group) }
-    deadlines.insert(
+    schedule(
       Deadline(
         at: now.monotonicMicroseconds + Limits.silenceMicroseconds,
         session: sessions[session].id, kind: .silence))
@@ -184,6 +185,26 @@ struct Deadline: Comparable {
 }
 
 extension Directory {
+  /// Notes a moment. Those that were overtaken by events stay until they come up, and a WAIT may
+  /// be set for a day: when most are such, they are thrown out.
+  mutating func schedule(_ deadline: Deadline) {
+    if deadlines.count >= Limits.deadlinesPerSession * sessions.count + 64 {
+      var due: [Deadline] = []
+      for one in deadlines.unordered where isDue(one) { due.append(one) }
+      deadlines = Heap(due)
+    }
+    deadlines.insert(deadline)
+  }
+
+  private func isDue(_ deadline: Deadline) -> Bool {
+    guard isLive(deadline.session) else { return false }
+    return switch deadline.kind {
+    case .silence: true
+    case .wait(let number): waits[deadline.session.index]?.number == number
+    case .listing(let piece): listings[deadline.session.index]?.piece == piece
+    }
+  }
+
   /// Asks a program that speaks tags for a sign of life; gives it up after `Limits.missedPings`.
   mutating func checkSilence(_ session: UInt32, now: Instant) {
     let state = sessions[session]
@@ -199,6 +220,6 @@ extension Directory {
         fanOut.send(to: session, isReply: false) { $0.append("PING\n") }
       }
     }
-    deadlines.insert(Deadline(at: next, session: state.id, kind: .silence))
+    schedule(Deadline(at: next, session: state.id, kind: .silence))
   }
 }

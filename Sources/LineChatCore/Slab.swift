@@ -10,7 +10,7 @@ struct Slab<Element>: ~Copyable {
   private var isUsed: UnsafeMutablePointer<Bool>
   private var capacity = 0
   /// Indices given out so far.
-  private var count = 0
+  private(set) var count = 0
   private var free: [Int32] = []
 
   init() {
@@ -61,6 +61,9 @@ struct Slab<Element>: ~Copyable {
 
   /// The indices in use, rising.
   var indices: [Int32] { (0..<Int32(count)).filter { isUsed[Int($0)] } }
+
+  /// How many indices may be given out again.
+  var freeCount: Int { free.count }
 
   /// The index that the next insertion uses.
   var nextIndex: Int32 { free.last ?? Int32(count) }

@@ -132,4 +132,15 @@ struct FindingTests {
     stage.pass(seconds: 50)
     #expect(stage.overrun == ["alice"])
   }
+
+  @Test("a WAIT that has ended leaves no deadline behind for a day")
+  func deadlinesOfEndedWaits() {
+    let stage = Stage()
+    for _ in 0..<1_000 {
+      stage.receive("alice", "WAIT 86400 1")
+      stage.receive("bob", "PM guest1 wake up")
+    }
+    let audit = stage.directory.audit()
+    #expect(audit.problems == [])
+  }
 }

@@ -1,0 +1,394 @@
+// What each request should lead to, verb by verb. Whether a line has the right form is asked of the
+// parser, which has tests of its own; what it means is said here.
+
+import LineChatCore
+import LineProtocol
+
+/// A request being carried out.
+struct Asked {
+  let caller: Caller
+  let sent: Sent?
+  var tags = Tags()
+  var label: String? { tags["label"] }
+  var labelTag: [String: String?] { label.map { ["label": $0] } ?? [:] }
+  var isTagged: Bool { !tags.isEmpty }
+  var person: Person { caller.person }
+}
+
+extension Model {
+  func refuse(_ asked: Asked, _ codes: [ErrorCode], _ verb: Verb?) {
+    expect(asked.caller, .error(codes: codes, verb: verb?.description ?? "-"), asked.labelTag)
+  }
+
+  /// The line reader refused a line, or found a browser.
+  func refused(_ code: ErrorCode, from caller: Caller) {
+    expect(caller, .error(codes: [code], verb: "-"))
+  }
+
+  func http(from caller: Caller) {
+    refused(.forbidden, from: caller)
+    mustEnd[caller.number] = "spoke HTTP"
+  }
+
+  func receive(_ line: [UInt8], from caller: Caller, _ sent: Sent?) {
+    var asked = Asked(caller: caller, sent: sent)
+    var verb: Verb?
+    let content = line.withUnsafeBytes { bytes in
+      Result { () throws(Refusal) -> Message.Content? in
+        let view = try LineView(bytes)
+        if !view.tags.isEmpty {
+          asked.tags = try Tags.parse(UnsafeRawBufferPointer(rebasing: bytes[view.tags]))
+          caller.speaksTags = true
+        }
+        verb = view.verb
+        if !view.source.isEmpty {
+          let source = Member(bytes: UnsafeRawBufferPointer(rebasing: bytes[view.source]))
+          guard source == asked.person.wire else { throw Refusal(.forbidden, verb, "another's") }
+        }
+        switch verb {
+        case nil, .info, .member, .group, .stat: throw Refusal(.unknownVerb, verb, "no request")
+        case .ok, .err, .pong: return nil
+        default: break
+        }
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[view.verbWord.lowerBound...])
+        return try Message(LineView(rest)).content
+      }
+    }
+    switch content {
+    case .success(let content?): carryOut(content, asked)
+    case .success(nil): break
+    case .failure(let refusal):
+      // A receipt is never answered; a message to nowhere may be told so before its form is judged.
+      if verb == .ack && refusal.code != .forbidden { return }
+      let also: [ErrorCode] =
+        verb == .msg ? [.noSuchGroup] : verb == .pm ? [.noSuchPeer] : []
+      refuse(asked, [refusal.code] + also, refusal.verb)
+    }
+  }
+
+  private func carryOut(_ content: Message.Content, _ asked: Asked) {
+    switch content {
+    case .nick(let name): nick(name, asked)
+    case .join(let name, let placement, _): join(name, placement, asked)
+    case .leave(let name, _): leave(name, asked)
+    case .msg(let name, let text): say(name, Array(text.utf8), asked)
+    case .pm(let recipient, let text): tell(recipient, Array(text.utf8), asked)
+    case .ack(let destination, let id): acknowledge(destination, id, asked)
+    case .members(let name):
+      guard let group = groups[name] else { return refuse(asked, [.noSuchGroup], .members) }
+      list(group, asked.caller, asked.label, as: .members)
+    case .groups:
+      expect(asked.caller, .groups(listed), asked.labelTag, isBarrier: true, isListing: true)
+    case .ping(let token): reply(asked, "PONG" + (token.map { " " + $0 } ?? ""))
+    case .help(let word):
+      guard word.map({ Verb($0)?.isRequest == true }) ?? true else {
+        return refuse(asked, [.unknownVerb], .help)
+      }
+      expect(asked.caller, .several(prefix: "HELP ", last: "OK HELP"), asked.labelTag)
+    case .stats:
+      expect(asked.caller, .several(prefix: "STAT ", last: "OK STATS"), asked.labelTag)
+    case .wait(let seconds, let count):
+      asked.caller.state = .waiting(
+        until: now + Int64(seconds) * 1_000_000, count: count, received: 0, label: asked.label)
+    case .quit:
+      reply(asked, "OK QUIT")
+      mustEnd[asked.caller.number] = "quit"
+    case .ok, .err, .pong, .info, .member, .group, .stat: break
+    }
+  }
+
+  /// The groups as they are now.
+  var listed: [Listed] { groupsByName.map { Listed(name: $0.name, count: $0.seats.count) } }
+
+  private func list(_ group: Group, _ caller: Caller, _ label: String?, as verb: Verb) {
+    var tags: [String: String?] = label.map { ["label": $0] } ?? [:]
+    for (index, seat) in group.seats.enumerated() {
+      let text = "MEMBER \(group.name) \(seat.person.wire)\(seat.person.attributes)"
+      expect(
+        caller, .exact(Array(text.utf8)), tags, isBarrier: index == 0, isContinuation: index > 0,
+        isListing: true)
+    }
+    tags["version"] = version(group)
+    expect(
+      caller, .exact(Array("OK \(verb) \(group.name) \(group.seats.count)".utf8)), tags,
+      isContinuation: true, isListing: true)
+  }
+
+  private func noteTags(_ asked: Asked) {
+    asked.person.saysTags = asked.isTagged
+    notePresence(asked.person)
+  }
+
+  // MARK: NICK
+
+  private func nick(_ name: MemberName, _ asked: Asked) {
+    let person = asked.person
+    if let holder = names[name], holder !== person { return takeUp(name, of: holder, asked) }
+    if person.name.isWrittenLike(name) {
+      noteTags(asked)
+      return reply(asked, "OK NICK \(person.name)")
+    }
+    if isDurable(person) {
+      names[name] = person
+      return ask(.rename(name), .renamed(person.wire, name), asked)
+    }
+    rename(person, to: name, asked.caller, isTagged: asked.isTagged)
+    reply(asked, "OK NICK \(name)")
+  }
+
+  private func rename(_ person: Person, to name: MemberName, _ caller: Caller, isTagged: Bool) {
+    let before = person.wire
+    names[before.name] = nil
+    names[name] = person
+    person.name = name
+    if let key = caller.key { person.key = key }
+    person.saysTags = isTagged
+    rename(person, from: before, in: groups(of: person))
+    notePresence(person)
+  }
+
+  /// A name that is held: with its key from anywhere, without a key from its host while nobody is
+  /// connected under it.
+  private func takeUp(_ name: MemberName, of holder: Person, _ asked: Asked) {
+    let caller = asked.caller
+    let isByKey = holder.key != nil && holder.key == caller.key
+    let isByHost =
+      holder.key == nil && holder.caller == nil && holder.host == caller.origin.host
+    guard holder.name == name, !holder.isChanging, isByKey || isByHost, !isDurable(asked.person)
+    else { return refuse(asked, [.nameTaken], .nick) }
+    asked.sent?.tookUp = true
+    if let older = holder.caller {
+      let text = Expected.Text.error(codes: [.nameTaken], verb: "-")
+      if isListing(older.number) {
+        older.ear.breakListing { Expected(order: $0, tags: [:], text: text) }
+      } else {
+        expect(older, text)
+      }
+      holder.isChanging = true
+      end(older, reason: "replaced by a newer connection")
+      holder.isChanging = false
+      endedAhead.insert(older.number)
+    }
+    let guest = asked.person
+    let before = guest.wire
+    var brought: [Group] = []
+    guest.caller = nil
+    for group in groups(of: guest) {
+      if group.seat(of: holder) != nil {
+        leave(guest, group)
+      } else if let at = group.seats.firstIndex(where: { $0.person === guest }) {
+        group.seats[at] = Group.Seat(person: holder, isDurable: false)
+        brought.append(group)
+      }
+    }
+    rename(holder, from: before, in: brought)
+    if holder.place != before.place { tellPlace(of: holder, in: brought) }
+    holder.caller = caller
+    holder.host = caller.origin.host
+    if let key = caller.key { holder.key = key }
+    caller.person = holder
+    noteTags(asked)
+    forgetIfUnused(guest)
+    reply(asked, "OK NICK \(holder.name)")
+  }
+
+  // MARK: JOIN and LEAVE
+
+  private func join(_ name: GroupName, _ placement: Placement?, _ asked: Asked) {
+    let person = asked.person
+    let seat = groups[name]?.seat(of: person)
+    if let placement {
+      let place: Place
+      switch resolve(placement, asked.caller.origin) {
+      case .success(let resolved): place = resolved
+      case .failure(let refusal): return refuse(asked, [refusal.code], .join)
+      }
+      if seat?.isDurable != true || place != person.place {
+        let wire = Member(name: person.name, place: place)
+        return ask(.join(name, place), .joined(wire, name), asked)
+      }
+    }
+    noteTags(asked)
+    if seat == nil { enter(person, name, isDurable: false) }
+    if let group = groups[name] { list(group, asked.caller, asked.label, as: .join) }
+  }
+
+  /// Nobody may make others dial a victim: an address is the connection's own, or, on this machine,
+  /// any of the machine's.
+  private func resolve(_ placement: Placement, _ origin: Origin) -> Result<Place, Refusal> {
+    let own: IPAddress
+    if case .tcp(let address) = origin, !origin.isThisMachine {
+      own = address
+    } else if case .tcp(let address) = origin {
+      own = configuration.loopbackSubstitute ?? address
+    } else {
+      own = configuration.loopbackSubstitute ?? IPAddress(v4: 0x7f00_0001)
+    }
+    let endpoint: Endpoint
+    switch placement {
+    case .relay: return .success(.relay)
+    case .endpoint(let named): endpoint = named
+    case .port(let port):
+      guard let made = Endpoint(address: own, port: port) else {
+        return .failure(Refusal(.badAddress, "no port"))
+      }
+      endpoint = made
+    }
+    let address = endpoint.address
+    if address.isUnspecified || address.isMulticast
+      || configuration.listenEndpoints.contains(endpoint)
+    {
+      return .failure(Refusal(.badAddress, "nobody there"))
+    }
+    let isOwn =
+      origin.isThisMachine
+      ? address.isLoopback || configuration.localAddresses.contains(address) : address == own
+    return isOwn ? .success(.direct(endpoint)) : .failure(Refusal(.forbidden, "another's"))
+  }
+
+  private func leave(_ name: GroupName, _ asked: Asked) {
+    guard let group = groups[name] else { return refuse(asked, [.noSuchGroup], .leave) }
+    guard let seat = group.seat(of: asked.person) else {
+      return refuse(asked, [.notMember], .leave)
+    }
+    if seat.isDurable { return ask(.leave(name), .left(asked.person.wire, name), asked) }
+    leave(asked.person, group)
+    reply(asked, "OK LEAVE \(group.name)")
+  }
+
+  // MARK: The disk
+
+  private func ask(_ step: Wish.Step, _ change: Change, _ asked: Asked) {
+    wish = Wish(step, asked.caller, change, asked.label, isTagged: asked.isTagged)
+    asked.person.isChanging = true
+    asked.caller.state = .persisting
+  }
+
+  /// The server hands a change to the disk: the one that was asked for.
+  func persisting(_ change: Change, _ ticket: Ticket) throws(Wrong) {
+    guard let wish, wish.change == change else {
+      throw Wrong("\(change) went to the disk and was not asked for")
+    }
+    wishes[ticket] = wish
+    self.wish = nil
+  }
+
+  func persisted(_ ticket: Ticket) {
+    guard let wish = wishes.removeValue(forKey: ticket) else { return }
+    let (person, caller) = (wish.person, wish.caller)
+    person.isChanging = false
+    if !caller.hasEnded { caller.state = .ready }
+    let label: [String: String?] = wish.label.map { ["label": $0] } ?? [:]
+    var answer: String?
+    switch wish.step {
+    case .join(let name, let place):
+      self.place(person, at: place)
+      person.saysTags = wish.isTagged
+      notePresence(person)
+      if let group = groups[name],
+        let at = group.seats.firstIndex(where: { $0.person === person })
+      {
+        group.seats[at].isDurable = true
+      } else {
+        enter(person, name, isDurable: true)
+      }
+      if !caller.hasEnded, let group = groups[name] {
+        list(group, caller, wish.label, as: .join)
+      }
+    case .leave(let name):
+      guard let group = groups[name] else { break }
+      leave(person, group)
+      answer = "OK LEAVE \(group.name)"
+    case .rename(let name):
+      rename(person, to: name, caller, isTagged: wish.isTagged)
+      answer = "OK NICK \(name)"
+    }
+    if let answer, !caller.hasEnded { expect(caller, .exact(Array(answer.utf8)), label) }
+    forgetIfUnused(person)
+    becomeReady(caller)
+  }
+
+  func persistFailed(_ ticket: Ticket) {
+    guard let wish = wishes.removeValue(forKey: ticket) else { return }
+    wish.person.isChanging = false
+    let verb: Verb
+    switch wish.step {
+    case .join: verb = .join
+    case .leave: verb = .leave
+    case .rename(let name):
+      verb = .nick
+      if name != wish.person.name { names[name] = nil }
+    }
+    forgetIfUnused(wish.person)
+    guard !wish.caller.hasEnded else { return }
+    wish.caller.state = .ready
+    expect(
+      wish.caller, .error(codes: [.internalError], verb: verb.description),
+      wish.label.map { ["label": $0] } ?? [:])
+    becomeReady(wish.caller)
+  }
+
+  // MARK: MSG, PM, ACK
+
+  /// A message's tags: the sender's own, but those that are for one hop.
+  private func passedOn(_ asked: Asked) -> [String: String?] {
+    var tags: [String: String?] = [:]
+    for tag in asked.tags where tag.key != "label" && tag.key != "to" { tags[tag.key] = tag.value }
+    return tags
+  }
+
+  private func stamped(_ asked: Asked) -> [String: String?] {
+    var tags = passedOn(asked)
+    for key in ["msgid", "time"] where tags[key] == nil { tags[key] = .some(nil) }
+    return tags
+  }
+
+  private func say(_ name: GroupName, _ text: [UInt8], _ asked: Asked) {
+    guard let group = groups[name] else { return refuse(asked, [.noSuchGroup], .msg) }
+    let person = asked.person
+    var audience = group.seats.map(\.person).filter { $0 !== person }
+    if let to = asked.tags["to"] {
+      let words = to.split(separator: ",").map { $0.lowercased() }
+      audience.removeAll { hearer in
+        !words.contains(hearer.name.description.lowercased())
+          && !(words.contains("relay") && hearer.place == .relay)
+      }
+    }
+    let hearers = audience.compactMap(\.caller)
+    let line = Array(":\(person.wire) MSG \(group.name) ".utf8) + text
+    for caller in hearers {
+      expect(
+        caller, .exact(line), stamped(asked), lane: group.name.description.lowercased())
+    }
+    for caller in hearers { received(caller) }
+    reply(asked, "OK MSG \(group.name) \(hearers.count)/\(audience.count)")
+  }
+
+  private func tell(_ recipient: Recipient, _ text: [UInt8], _ asked: Asked) {
+    guard let receiver = find(recipient) else { return refuse(asked, [.noSuchPeer], .pm) }
+    guard let caller = receiver.caller else { return refuse(asked, [.unreachable], .pm) }
+    let line = Array(":\(asked.person.wire) PM \(receiver.name) ".utf8) + text
+    expect(caller, .exact(line), stamped(asked))
+    reply(asked, "OK PM \(receiver.name)")
+    received(caller)
+  }
+
+  private func find(_ recipient: Recipient) -> Person? {
+    switch recipient {
+    case .name(let name): return names[name].flatMap { $0.name == name ? $0 : nil }
+    case .member(let wire): return names[wire.name].flatMap { $0.wire == wire ? $0 : nil }
+    case .endpoint(let endpoint):
+      let there = names.values.filter { $0.place == .direct(endpoint) && !groups(of: $0).isEmpty }
+        .sorted { $0.placedAt < $1.placedAt }
+      return there.first { $0.caller != nil } ?? there.first
+    }
+  }
+
+  private func acknowledge(_ destination: Destination, _ id: MessageID, _ asked: Asked) {
+    guard let to = asked.tags["to"], let name = MemberName(to), let person = names[name],
+      person.name == name, let caller = person.caller, caller.speaksTags
+    else { return }
+    expect(
+      caller, .exact(Array(":\(asked.person.wire) ACK \(destination) \(id)".utf8)), passedOn(asked))
+  }
+}
