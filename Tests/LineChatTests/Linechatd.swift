@@ -5,6 +5,7 @@ import CSystem
 import Glibc
 import LineChat
 import LineProtocol
+import TestSupport
 
 final class Linechatd {
   let process: pid_t

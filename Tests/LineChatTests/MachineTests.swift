@@ -2,6 +2,7 @@
 
 import Glibc
 import LineProtocol
+import TestSupport
 import Testing
 
 @testable import LineChat
