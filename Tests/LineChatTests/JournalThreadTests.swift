@@ -5,6 +5,7 @@ import Glibc
 import LineChat
 import LineChatCore
 import LineProtocol
+import TestSupport
 import Testing
 
 @Suite("The thread that writes")
