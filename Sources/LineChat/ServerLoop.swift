@@ -28,7 +28,9 @@ final class ServerLoop {
   let wake: WakePipe
   private let shouldStop: StopFlag
 
-  var directory: Directory
+  /// Touched on the loop's thread only, by one function at a time: checking that at run time was a
+  /// tenth of the cost of a message.
+  @exclusivity(unchecked) var directory: Directory
   let poller = Poller()
   var now = SystemClock.now()
 
