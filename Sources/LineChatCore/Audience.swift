@@ -33,6 +33,7 @@ extension Directory {
     let slot = fanOut.subscribe(session, to: channel(of: member, group))
     members[member].memberships[index].slot = slot
     groups[group].live += 1
+    groups[group].away.removeAll { $0 == member }
   }
 
   /// The member's session hears the group no more; what was said so far it still gets.
@@ -41,6 +42,7 @@ extension Directory {
     let slot = members[member].memberships[index].slot
     members[member].memberships[index].slot = -1
     groups[group].live -= 1
+    groups[group].away.append(member)
     guard let moved = fanOut.unsubscribe(channel(of: member, group), slot) else { return }
     let other = sessions[moved].member
     if let index = membershipIndex(other, group) {

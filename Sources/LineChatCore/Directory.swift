@@ -106,6 +106,8 @@ package struct Directory: ~Copyable {
     var roster: Roster
     /// Members with a session.
     var live = 0
+    /// Members without one.
+    var away: [Int32] = []
     let plain: Int32
     let tagged: Int32
     /// Sessions in a WAIT, and some whose WAIT has ended.

@@ -107,7 +107,9 @@ private final class Play {
       }
       closed.insert(step.who)
     case .stopsReading: break
-    case .readsOn: isSkipping = true
+    case .readsOn:
+      isSkipping = true
+      try connection(step.who).readFaster()
     case .joins(let groups): try join(groups, step.who)
     case .floods(let group, let bytes): try flood(group, bytes, step.who)
     case .serverIsStopped: server.server.stop()
