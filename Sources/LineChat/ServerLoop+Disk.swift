@@ -35,11 +35,12 @@ extension ServerLoop {
       versionStart: saved.versionStart)
     let path = escaped(saved.directory.path)
     let id = hexadecimal(saved.serverID)
-    if let state = saved.state {
+    if saved.state != nil {
+      let state = directory.durableState()
       let kept = state.kept.reduce(0) { $0 + $1.messages.count }
       log.inform(
-        "state directory \(path): \(state.members.count) durable members, \(kept) messages kept, "
-          + "\(saved.records.count) changes since; this server's id is \(id)")
+        "state directory \(path): durable members: \(state.members.count), messages kept: \(kept); "
+          + "this server's id is \(id)")
     } else {
       log.inform("new state directory \(path), this server's id is \(id)")
     }

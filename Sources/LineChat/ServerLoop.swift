@@ -7,8 +7,8 @@
 //     wait -> drained, accept, read -> timers -> settle: effects, writes, closes -> wait …
 //
 // The rules it keeps:
-//   - Everything here happens on the one thread that runs the loop. Only `WakePipe` and the flag
-//     that stops the server are touched by others.
+//   - Everything here happens on the one thread that runs the loop. Only `WakePipe`, the flag that
+//     stops the server, and what waits for the disk and has come back from it are touched by others.
 //   - The core is told only what it must know, and never from within its own calls: what a failed
 //     write means for it is collected and told when the writing is over.
 //   - A round is bounded: bytes read from each and from all, bytes encoded, connections accepted,

@@ -174,7 +174,7 @@ struct JournalThreadTests {
     #expect(loop.thread.snapshotDueMicroseconds == nil)
     try loop.take(5)
     #expect(loop.outcomes[4] == .snapshotFailed(reason: "cannot sync journal.2: injected"))
-    #expect(loop.thread.snapshotDueMicroseconds == loop.time + 2_000_000)
+    #expect(loop.thread.snapshotDueMicroseconds == loop.time + 1_000_000)
     #expect(try loop.found() == [1])
 
     loop.controls.fail(with: nil)

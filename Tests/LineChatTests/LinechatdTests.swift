@@ -233,7 +233,7 @@ struct LinechatdTests {
     let daemon = try Linechatd(["--listen", "127.0.0.1:0"], descriptorLimit: 1_000)
     let address = try daemon.addresses()[0]
     #expect(
-      daemon.lines.contains { $0.contains("allows 1000 open descriptors, so 872 connections") })
+      daemon.lines.contains { $0.contains("allows 1000 open descriptors, so 840 connections") })
     try TestClient(address).line(startingWith: "INFO ")
   }
 }
