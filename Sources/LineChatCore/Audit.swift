@@ -53,6 +53,12 @@ extension Directory {
     return audit
   }
 
+  /// For whom a connection is dialled; nil where it is none, or over.
+  package func memberDialled(_ id: SessionID) -> MemberName? {
+    guard isLive(id), sessions[id.index].link != nil else { return nil }
+    return members[sessions[id.index].member].name
+  }
+
   private func auditSessions(_ audit: inout Audit) {
     for index in sessions.indices {
       let session = sessions[index]

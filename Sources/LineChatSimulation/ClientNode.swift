@@ -164,7 +164,7 @@ final class ClientNode: Node {
     case 2:
       hasSent = true
       world.write(Array(world.pick(["\n", "\r\n", "\n\n"]).utf8), to: link, from: .client)
-    case 3 where !hasSent && link.origin != .unix && world.chance(3):
+    case 3 where !hasSent && link.isTCP && world.chance(3):
       send(.http, "GET / HTTP/1.1", reply: "?", label: nil, world)
     default:
       let bytes = Workload.binary(world)
@@ -230,7 +230,11 @@ final class ClientNode: Node {
       if !isSilent, let link { link.sent.append(Sent(.line, Array("PONG".utf8), reply: nil)) }
     case "MEMBER": try hearMember(line, isListed: tags["label"] != nil)
     default:
-      if rest.first == 0x3A && isProgram { try hearChange(line, tags) }
+      guard rest.first == 0x3A && isProgram else { break }
+      try hearChange(line, tags)
+      if let id = tags["msgid"], words[1] == "MSG" || words[1] == "PM", world.chance(2) {
+        send(.line, "@x=y ACK \(words[2]) \(id)", reply: nil, label: nil, world)
+      }
     }
   }
 

@@ -39,6 +39,10 @@ struct Expected {
   var isListing = false
   /// It will not come any more, as its listing was broken off.
   var maySkip = false
+  /// The message that it is about, whose id and time become known with it.
+  var mark: Mark?
+  /// It was said before, and is heard late or again.
+  var isOld = false
 }
 
 final class Ear {
@@ -120,7 +124,7 @@ final class Ear {
   }
 
   private func startsWithExpected(_ tags: Tags, _ rest: ArraySlice<UInt8>) -> Bool {
-    guard let head = own.first, (try? check(tags, head.tags)) != nil else { return false }
+    guard let head = own.first, (try? Self.check(tags, head.tags)) != nil else { return false }
     switch head.text {
     case .exact(let text): return rest.elementsEqual(text)
     case .groups: return rest.starts(with: "GROUP ".utf8) || rest.starts(with: "OK GROUPS".utf8)
@@ -141,8 +145,9 @@ final class Ear {
     if let first = own.first, first.order < head.order {
       throw Wrong("\(Self.text(line)) overtook \(Self.describe(first))")
     }
-    try check(tags, head.tags)
-    try checkRise(tags, head.tags, lane)
+    try Self.check(tags, head.tags)
+    try head.mark?.learn(tags)
+    if !head.isOld { try checkRise(tags, head.tags, lane) }
     lanes[lane]?.removeFirst()
   }
 
@@ -178,7 +183,8 @@ final class Ear {
     guard isRight else {
       throw Wrong("\(Self.text(line)) came where \(Self.describe(head)) was to come")
     }
-    try check(tags, head.tags)
+    try Self.check(tags, head.tags)
+    try head.mark?.learn(tags)
     if isDone {
       own.removeFirst()
     } else {
@@ -201,7 +207,7 @@ final class Ear {
 
   // MARK: Tags
 
-  private func check(_ tags: Tags, _ expected: [String: String?]) throws(Wrong) {
+  static func check(_ tags: Tags, _ expected: [String: String?]) throws(Wrong) {
     for tag in tags where expected[tag.key] == nil {
       throw Wrong("the tag \(tag.key)=\(tag.value) came and is not due")
     }

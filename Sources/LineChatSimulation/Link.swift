@@ -37,6 +37,8 @@ final class Link {
     self.key = key
   }
 
+  var isTCP: Bool { if case .tcp = origin { true } else { false } }
+
   /// What that side has written.
   subscript(_ side: Side) -> Pipe {
     get { side == .client ? pipes.0 : pipes.1 }

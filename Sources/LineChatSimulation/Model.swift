@@ -16,17 +16,30 @@ final class Person {
   var key: Identity?
   var caller: Caller?
   var saysTags = false
-  /// A change of it is on its way to the disk.
-  var isChanging = false
+  /// Changes of it on their way to the disk.
+  var changes = 0
+  /// The last dial of its address found it there.
+  var isReachable = false
+  /// What it is to get and is not known to have, in order.
+  var lane: [Letter] = []
+  /// What it has, and the journal has been told to keep.
+  var unnoted: [Letter] = []
+  /// The connection that the server makes or has made to it.
+  var dial: Dial?
+  /// Not to be dialled before.
+  var restsUntil: Int64 = 0
 
-  init(_ name: MemberName, _ caller: Caller) {
+  init(_ name: MemberName, _ host: Origin) {
     self.name = name
-    host = caller.origin.host
-    self.caller = caller
+    self.host = host
   }
 
+  var isChanging: Bool { changes > 0 }
   var wire: Member { Member(name: name, place: place) }
-  var attributes: String { (caller == nil ? " away" : " online") + (saysTags ? " tags" : "") }
+  var attributes: String {
+    (caller == nil ? " away" : " online") + (saysTags ? " tags" : "")
+      + (isReachable ? " reachable" : "")
+  }
 }
 
 /// A connection.
@@ -35,6 +48,10 @@ final class Caller {
     case ready
     case waiting(until: Int64, count: Int?, received: Int, label: String?)
     case persisting
+    /// Its message is on the way to somebody who is away.
+    case claiming
+    /// It is being written what was kept for it.
+    case flushing
     case ended
   }
 
@@ -50,6 +67,8 @@ final class Caller {
   var heardBefore: Int64
   /// A long listing was under way at the beginning of the round.
   var wasListing = false
+  /// What was kept for it had been written at the beginning of the round.
+  var wasFlushing = false
   /// When its listing began, or it took the last piece.
   var movedAt: Int64 = 0
   var pings = 0
@@ -64,6 +83,7 @@ final class Caller {
   }
 
   var isReady: Bool { if case .ready = state { true } else { false } }
+  var isFlushing: Bool { if case .flushing = state { true } else { false } }
   var isWaiting: Bool { if case .waiting = state { true } else { false } }
   var hasEnded: Bool { if case .ended = state { true } else { false } }
 }
@@ -92,6 +112,8 @@ final class Wish {
     case join(GroupName, Place)
     case leave(GroupName)
     case rename(MemberName)
+    /// The owner's word.
+    case drop(GroupName, Oblivion)
   }
 
   let step: Step
@@ -99,28 +121,55 @@ final class Wish {
   let caller: Caller
   let label: String?
   let isTagged: Bool
-  let change: Change
+  /// The record's line without tags, and its tags.
+  let line: String
+  let tags: [String: String?]
+  /// The group's name as it is written.
+  var written: GroupName?
 
-  init(_ step: Step, _ caller: Caller, _ change: Change, _ label: String?, isTagged: Bool) {
+  init(
+    _ step: Step, _ person: Person, _ asked: Asked, _ line: String, _ tags: [String: String?] = [:]
+  ) {
     self.step = step
-    person = caller.person
-    self.caller = caller
-    self.change = change
-    self.label = label
-    self.isTagged = isTagged
+    self.person = person
+    caller = asked.caller
+    label = asked.label
+    isTagged = asked.isTagged
+    self.line = line
+    self.tags = tags
+  }
+}
+
+/// A FORGET on its way to the disk.
+final class Oblivion {
+  let asked: Asked
+  let name: MemberName
+  let count: Int
+  var waiting: Int
+  var hasFailed = false
+
+  init(_ asked: Asked, _ name: MemberName, _ count: Int) {
+    self.asked = asked
+    self.name = name
+    self.count = count
+    waiting = count
   }
 }
 
 final class Model {
-  let configuration: Model.Configuration
+  var configuration: Model.Configuration
   private(set) var now: Int64 = 0
   var callers: [Int: Caller] = [:]
   /// Who has a name, or has asked for it and waits for the disk.
   var names: [MemberName: Person] = [:]
   var groups: [GroupName: Group] = [:]
-  /// The change that the request under way must hand to the disk.
-  var wish: Wish?
+  /// The changes that the request under way must hand to the disk.
+  var due: [Wish] = []
   var wishes: [Ticket: Wish] = [:]
+  /// Messages on their way to the disk.
+  var keeping: [Ticket: (letter: Letter, person: Person)] = [:]
+  var claims: [Claim] = []
+  var dials: [Dial] = []
   /// Connections that must be closed because of what happens now, with what the others are told.
   var mustEnd: [Int: String] = [:]
   /// Connections that were ended here and whose closing has not been asked for yet.
@@ -159,15 +208,26 @@ final class Model {
 
   func expect(
     _ caller: Caller, _ text: Expected.Text, _ tags: [String: String?] = [:], lane: String? = nil,
-    isBarrier: Bool = false, isContinuation: Bool = false, isListing: Bool = false
+    isBarrier: Bool = false, isContinuation: Bool = false, isListing: Bool = false,
+    mark: Mark? = nil, isOld: Bool = false
+  ) {
+    if isListing { caller.movedAt = now }
+    expect(
+      caller.ear, text, caller.speaksTags ? tags : [:], lane: lane, isBarrier: isBarrier,
+      isContinuation: isContinuation, isListing: isListing, mark: mark, isOld: isOld)
+  }
+
+  func expect(
+    _ ear: Ear, _ text: Expected.Text, _ tags: [String: String?], lane: String? = nil,
+    isBarrier: Bool = false, isContinuation: Bool = false, isListing: Bool = false,
+    mark: Mark? = nil, isOld: Bool = false
   ) {
     order += 1
-    if isListing { caller.movedAt = now }
-    caller.ear.expect(
-      Expected(
-        order: order, tags: caller.speaksTags ? tags : [:], text: text, isBarrier: isBarrier,
-        isContinuation: isContinuation, isListing: isListing),
-      in: lane)
+    var expected = Expected(
+      order: order, tags: tags, text: text, isBarrier: isBarrier, isContinuation: isContinuation,
+      isListing: isListing)
+    (expected.mark, expected.isOld) = (mark, isOld)
+    ear.expect(expected, in: lane)
   }
 
   func reply(_ asked: Asked, _ text: String) {
@@ -230,11 +290,14 @@ final class Model {
   }
 
   func place(_ person: Person, at place: Place) {
+    person.restsUntil = 0
     guard place != person.place else { return }
     placings += 1
     person.place = place
     person.placedAt = placings
     tellPlace(of: person, in: groups(of: person))
+    person.isReachable = false
+    notePresence(person)
   }
 
   func tellPlace(of person: Person, in shared: [Group]) {
@@ -284,6 +347,7 @@ final class Model {
     for caller in callers.values {
       caller.heardBefore = caller.heardAt
       caller.wasListing = caller.ear.hasListing
+      caller.wasFlushing = caller.isFlushing
     }
   }
 
@@ -292,7 +356,8 @@ final class Model {
   func opened(_ link: Link, as name: MemberName) throws(Wrong) {
     guard names[name] == nil else { throw Wrong("\(name) was given to two") }
     let caller = Caller(link, now)
-    caller.person = Person(name, caller)
+    caller.person = Person(name, caller.origin.host)
+    caller.person.caller = caller
     names[name] = caller.person
     callers[link.number] = caller
     expect(caller, .several(prefix: "INFO linechatd 1 ", last: "INFO linechatd 1 "))
@@ -309,12 +374,17 @@ final class Model {
     }
     person.caller = nil
     notePresence(person)
+    for letter in person.lane { letter.path = nil }
+    if !isDurable(person) { dropLane(of: person) }
     forgetIfUnused(person)
   }
 
   /// Nobody is called so any more, unless something remains of them.
   func forgetIfUnused(_ person: Person) {
-    guard person.caller == nil, !person.isChanging, groups(of: person).isEmpty else { return }
+    guard person.caller == nil, !person.isChanging, groups(of: person).isEmpty,
+      !keeping.values.contains(where: { $0.person === person })
+    else { return }
+    dropLane(of: person)
     if names[person.name] === person { names[person.name] = nil }
   }
 
@@ -381,6 +451,8 @@ final class Model {
     for number in callers.keys.sorted() {
       guard let caller = callers[number] else { continue }
       caller.ear.dropListing()
+      for dial in dials { dial.mustClose = true }
+      dials = []
       expect(caller, .several(prefix: "INFO shutting-down ", last: "INFO shutting-down "))
       end(caller, reason: "server stopped", isTold: false)
       endedAhead.insert(number)

@@ -93,6 +93,7 @@ extension Model {
     case .quit:
       reply(asked, "OK QUIT")
       mustEnd[asked.caller.number] = "quit"
+    case .forget(let name, let group): forget(name, group, asked)
     case .ok, .err, .pong, .info, .member, .group, .stat: break
     }
   }
@@ -100,7 +101,7 @@ extension Model {
   /// The groups as they are now.
   var listed: [Listed] { groupsByName.map { Listed(name: $0.name, count: $0.seats.count) } }
 
-  private func list(_ group: Group, _ caller: Caller, _ label: String?, as verb: Verb) {
+  func list(_ group: Group, _ caller: Caller, _ label: String?, as verb: Verb) {
     var tags: [String: String?] = label.map { ["label": $0] } ?? [:]
     for (index, seat) in group.seats.enumerated() {
       let text = "MEMBER \(group.name) \(seat.person.wire)\(seat.person.attributes)"
@@ -130,13 +131,14 @@ extension Model {
     }
     if isDurable(person) {
       names[name] = person
-      return ask(.rename(name), .renamed(person.wire, name), asked)
+      let key: [String: String?] = asked.caller.key.map { ["key": $0.fingerprint] } ?? [:]
+      return ask(.rename(name), ":\(person.wire) NICK \(name)", key, asked)
     }
     rename(person, to: name, asked.caller, isTagged: asked.isTagged)
     reply(asked, "OK NICK \(name)")
   }
 
-  private func rename(_ person: Person, to name: MemberName, _ caller: Caller, isTagged: Bool) {
+  func rename(_ person: Person, to name: MemberName, _ caller: Caller, isTagged: Bool) {
     let before = person.wire
     names[before.name] = nil
     names[name] = person
@@ -164,9 +166,9 @@ extension Model {
       } else {
         expect(older, text)
       }
-      holder.isChanging = true
+      holder.changes += 1
       end(older, reason: "replaced by a newer connection")
-      holder.isChanging = false
+      holder.changes -= 1
       endedAhead.insert(older.number)
     }
     let guest = asked.person
@@ -190,6 +192,7 @@ extension Model {
     noteTags(asked)
     forgetIfUnused(guest)
     reply(asked, "OK NICK \(holder.name)")
+    flush(holder, to: caller)
   }
 
   // MARK: JOIN and LEAVE
@@ -203,14 +206,24 @@ extension Model {
       case .success(let resolved): place = resolved
       case .failure(let refusal): return refuse(asked, [refusal.code], .join)
       }
+      if place != person.place, isCrowded(place) { return refuse(asked, [.rateLimited], .join) }
       if seat?.isDurable != true || place != person.place {
+        var tags: [String: String?] = ["time": nil]
+        if case .tcp(let address) = person.host { tags["host"] = address.description }
+        if let key = person.key { tags["key"] = key.fingerprint }
         let wire = Member(name: person.name, place: place)
-        return ask(.join(name, place), .joined(wire, name), asked)
+        return ask(.join(name, place), ":\(wire) JOIN \(name)", tags, asked)
       }
     }
     noteTags(asked)
     if seat == nil { enter(person, name, isDurable: false) }
     if let group = groups[name] { list(group, asked.caller, asked.label, as: .join) }
+  }
+
+  private func isCrowded(_ place: Place) -> Bool {
+    guard case .direct = place else { return false }
+    let there = names.filter { $0.key == $0.value.name && $0.value.place == place }
+    return there.count >= Limits.membersPerPlace
   }
 
   /// Nobody may make others dial a victim: an address is the connection's own, or, on this machine,
@@ -230,7 +243,7 @@ extension Model {
     case .endpoint(let named): endpoint = named
     case .port(let port):
       guard let made = Endpoint(address: own, port: port) else {
-        return .failure(Refusal(.badAddress, "no port"))
+        return .failure(Refusal(.badAddress, .join, "no port"))
       }
       endpoint = made
     }
@@ -238,12 +251,12 @@ extension Model {
     if address.isUnspecified || address.isMulticast
       || configuration.listenEndpoints.contains(endpoint)
     {
-      return .failure(Refusal(.badAddress, "nobody there"))
+      return .failure(Refusal(.badAddress, .join, "nobody there"))
     }
     let isOwn =
       origin.isThisMachine
       ? address.isLoopback || configuration.localAddresses.contains(address) : address == own
-    return isOwn ? .success(.direct(endpoint)) : .failure(Refusal(.forbidden, "another's"))
+    return isOwn ? .success(.direct(endpoint)) : .failure(Refusal(.forbidden, .join, "another's"))
   }
 
   private func leave(_ name: GroupName, _ asked: Asked) {
@@ -251,81 +264,11 @@ extension Model {
     guard let seat = group.seat(of: asked.person) else {
       return refuse(asked, [.notMember], .leave)
     }
-    if seat.isDurable { return ask(.leave(name), .left(asked.person.wire, name), asked) }
+    if seat.isDurable {
+      return ask(.leave(name), ":\(asked.person.wire) LEAVE \(name)", [:], asked)
+    }
     leave(asked.person, group)
     reply(asked, "OK LEAVE \(group.name)")
-  }
-
-  // MARK: The disk
-
-  private func ask(_ step: Wish.Step, _ change: Change, _ asked: Asked) {
-    wish = Wish(step, asked.caller, change, asked.label, isTagged: asked.isTagged)
-    asked.person.isChanging = true
-    asked.caller.state = .persisting
-  }
-
-  /// The server hands a change to the disk: the one that was asked for.
-  func persisting(_ change: Change, _ ticket: Ticket) throws(Wrong) {
-    guard let wish, wish.change == change else {
-      throw Wrong("\(change) went to the disk and was not asked for")
-    }
-    wishes[ticket] = wish
-    self.wish = nil
-  }
-
-  func persisted(_ ticket: Ticket) {
-    guard let wish = wishes.removeValue(forKey: ticket) else { return }
-    let (person, caller) = (wish.person, wish.caller)
-    person.isChanging = false
-    if !caller.hasEnded { caller.state = .ready }
-    let label: [String: String?] = wish.label.map { ["label": $0] } ?? [:]
-    var answer: String?
-    switch wish.step {
-    case .join(let name, let place):
-      self.place(person, at: place)
-      person.saysTags = wish.isTagged
-      notePresence(person)
-      if let group = groups[name],
-        let at = group.seats.firstIndex(where: { $0.person === person })
-      {
-        group.seats[at].isDurable = true
-      } else {
-        enter(person, name, isDurable: true)
-      }
-      if !caller.hasEnded, let group = groups[name] {
-        list(group, caller, wish.label, as: .join)
-      }
-    case .leave(let name):
-      guard let group = groups[name] else { break }
-      leave(person, group)
-      answer = "OK LEAVE \(group.name)"
-    case .rename(let name):
-      rename(person, to: name, caller, isTagged: wish.isTagged)
-      answer = "OK NICK \(name)"
-    }
-    if let answer, !caller.hasEnded { expect(caller, .exact(Array(answer.utf8)), label) }
-    forgetIfUnused(person)
-    becomeReady(caller)
-  }
-
-  func persistFailed(_ ticket: Ticket) {
-    guard let wish = wishes.removeValue(forKey: ticket) else { return }
-    wish.person.isChanging = false
-    let verb: Verb
-    switch wish.step {
-    case .join: verb = .join
-    case .leave: verb = .leave
-    case .rename(let name):
-      verb = .nick
-      if name != wish.person.name { names[name] = nil }
-    }
-    forgetIfUnused(wish.person)
-    guard !wish.caller.hasEnded else { return }
-    wish.caller.state = .ready
-    expect(
-      wish.caller, .error(codes: [.internalError], verb: verb.description),
-      wish.label.map { ["label": $0] } ?? [:])
-    becomeReady(wish.caller)
   }
 
   // MARK: MSG, PM, ACK
@@ -356,19 +299,42 @@ extension Model {
     }
     let hearers = audience.compactMap(\.caller)
     let line = Array(":\(person.wire) MSG \(group.name) ".utf8) + text
+    let mark = Mark(of: group)
     for caller in hearers {
       expect(
-        caller, .exact(line), stamped(asked), lane: group.name.description.lowercased())
+        caller, .exact(line), stamped(asked), lane: group.name.description.lowercased(),
+        mark: asked.isTagged ? nil : mark)
+      if !asked.isTagged, caller.speaksTags, group.seat(of: caller.person)?.isDurable == true {
+        retain(line, mark, by: caller)
+      }
     }
     for caller in hearers { received(caller) }
-    reply(asked, "OK MSG \(group.name) \(hearers.count)/\(audience.count)")
+    let away = asked.isTagged ? [] : audience.filter { $0.caller == nil }
+    guard !away.isEmpty else {
+      return reply(asked, "OK MSG \(group.name) \(hearers.count)/\(audience.count)")
+    }
+    let claim = Claim(
+      asked, now, group: group.name, to: nil, hearers.count, of: audience.count)
+    for person in away { keep(line, mark, for: person, claim) }
+    open(claim)
   }
 
   private func tell(_ recipient: Recipient, _ text: [UInt8], _ asked: Asked) {
     guard let receiver = find(recipient) else { return refuse(asked, [.noSuchPeer], .pm) }
-    guard let caller = receiver.caller else { return refuse(asked, [.unreachable], .pm) }
     let line = Array(":\(asked.person.wire) PM \(receiver.name) ".utf8) + text
-    expect(caller, .exact(line), stamped(asked))
+    let mark = Mark(of: receiver)
+    guard let caller = receiver.caller else {
+      guard !asked.isTagged, isDurable(receiver) else {
+        return refuse(asked, [.unreachable], .pm)
+      }
+      let claim = Claim(asked, now, group: nil, to: receiver.name, 0, of: 1)
+      keep(line, mark, for: receiver, claim)
+      return open(claim)
+    }
+    expect(caller, .exact(line), stamped(asked), mark: asked.isTagged ? nil : mark)
+    if !asked.isTagged, caller.speaksTags, isDurable(receiver) {
+      retain(line, mark, by: caller)
+    }
     reply(asked, "OK PM \(receiver.name)")
     received(caller)
   }
@@ -385,7 +351,8 @@ extension Model {
   }
 
   private func acknowledge(_ destination: Destination, _ id: MessageID, _ asked: Asked) {
-    guard let to = asked.tags["to"], let name = MemberName(to), let person = names[name],
+    guard let to = asked.tags["to"] else { return acknowledged(id, by: asked.person) }
+    guard let name = MemberName(to), let person = names[name],
       person.name == name, let caller = person.caller, caller.speaksTags
     else { return }
     expect(

@@ -34,6 +34,8 @@ package struct Options: CustomStringConvertible, Sendable {
   var hasHalfLines: Bool
   var hasSilence: Bool
   var hasKeys: Bool
+  /// Of four dials so many go wrong.
+  var dialFaults: Int
   var diskDelayMicrosecondsMax: Int
   /// One write in so many fails; 0: none.
   var diskFailsOneIn: Int
@@ -68,6 +70,7 @@ package struct Options: CustomStringConvertible, Sendable {
     hasHalfLines = flag()
     hasSilence = draw(0, 0, 1) == 1
     hasKeys = flag()
+    dialFaults = draw(0, 1, 2, 4)
     diskDelayMicrosecondsMax = draw(0, 0, 1_000, 400_000)
     diskFailsOneIn = draw(0, 0, 2, 10)
     hasClockJumps = draw(0, 0, 1) == 1
@@ -86,6 +89,7 @@ package struct Options: CustomStringConvertible, Sendable {
       hasSlowReaders ? "slow-readers" : "", hasResets ? "resets" : "",
       hasHalfCloses ? "half-closes" : "", hasHalfLines ? "half-lines" : "",
       hasSilence ? "silence" : "", hasKeys ? "keys" : "",
+      dialFaults > 0 ? "dials=\(dialFaults)/4" : "",
       diskFailsOneIn > 0 ? "disk-fails=1/\(diskFailsOneIn)" : "",
       hasClockJumps ? "clock-jumps" : "", hasLateTimers ? "late-timers" : "",
       endsByShutdown ? "shutdown" : "",
@@ -104,7 +108,7 @@ package struct Options: CustomStringConvertible, Sendable {
 /// Kinds of things that clients do.
 enum Work: String, CaseIterable, Sendable {
   case nick, join, leave, msg, pm, members, groups, wait, ping, help, stats, ack, nonsense, reply
-  case source, quit
+  case source, forget, quit
 }
 
 /// Faults put in at the core's boundary, to prove that they are found.

@@ -29,25 +29,27 @@ final class ServerNode: Node {
 
     init(_ link: Link, lineBytesMax: Int) {
       self.link = link
-      reader = LineReader(lineBytesMax: lineBytesMax, refusesHTTP: link.origin != .unix)
+      reader = LineReader(lineBytesMax: lineBytesMax, refusesHTTP: link.isTCP)
     }
   }
 
   private enum Task {
     case tick
-    case disk(Ticket)
+    case disk
+    case dials
     case connection(Connection)
   }
 
   let model: Model
-  private var directory: Directory
-  private var number = 0
+  var directory: Directory
+  private(set) var number = 0
   private var connections: [Connection] = []
   private var byIndex: [UInt32: Connection] = [:]
   private var writes: [(at: Int64, ticket: Ticket)] = []
   private var hasRoundAhead = false
   private var alarm = Int64.max
-  private var last: Int64 = 0
+  private(set) var last: Int64 = 0
+  let network = Network()
   private var isShutDown = false
 
   init(_ options: Options) {
@@ -62,6 +64,8 @@ final class ServerNode: Node {
     if options.hasLoopbackSubstitute {
       configuration.loopbackSubstitute = Workload.localAddresses.min()
     }
+    // Who is not seen for long is dropped: not in worlds whose calendar jumps about.
+    configuration.memberTTLMicroseconds = 100 * 365 * 86_400_000_000
     directory = Directory(configuration)
     model = Model(
       Model.Configuration(
@@ -76,7 +80,7 @@ final class ServerNode: Node {
       guard let id = connections.first(where: { $0.link.number == number })?.id else {
         return false
       }
-      return directory.isListing(id)
+      return model.callers[number]?.isFlushing == false && directory.awaitsDrain(id)
     }
   }
 
@@ -102,7 +106,7 @@ final class ServerNode: Node {
 
   private func connection(_ link: Link) -> Connection? { connections.first { $0.link === link } }
 
-  private func requestRound(_ world: World) {
+  func requestRound(_ world: World) {
     guard !hasRoundAhead else { return }
     hasRoundAhead = true
     world.after(
@@ -110,7 +114,7 @@ final class ServerNode: Node {
   }
 
   /// The time of the next event: it always goes on.
-  private func moment(_ world: World) -> Instant {
+  func moment(_ world: World) -> Instant {
     last = max(last + 1, world.now)
     model.time(last)
     return Instant(monotonicMicroseconds: last, wallMicroseconds: last + world.calendarShift)
@@ -124,7 +128,7 @@ final class ServerNode: Node {
       world.calendarShift += Int64(world.random(-5...5)) * 3_600_000_000
     }
     var tasks: [Task] = connections.map { .connection($0) }
-    tasks += writes.filter { $0.at <= world.now }.map { .disk($0.ticket) }
+    tasks += [.disk, .dials]
     if world.options.sabotage != .forgetTick { tasks.append(.tick) }
     tasks.shuffle(using: &world.random)
     for task in tasks where world.failure == nil {
@@ -141,7 +145,11 @@ final class ServerNode: Node {
       model.tick()
       directory.tick(now: now)
       settle(world)
-    case .disk(let ticket): finishWrite(ticket, world)
+    case .disk:
+      while let write = writes.first, write.at <= world.now, world.failure == nil {
+        finishWrite(write.ticket, world)
+      }
+    case .dials: serveDials(world)
     case .connection(let connection): serve(connection, world)
     }
   }
@@ -164,10 +172,11 @@ final class ServerNode: Node {
     if connection.isDrained {
       connection.isDrained = false
       // What was begun in this round has not been written yet.
-      if caller.wasListing && directory.isListing(id) {
+      if (caller.wasListing || caller.wasFlushing) && directory.awaitsDrain(id) {
         let now = moment(world)
         caller.ear.refresh(model.listed)
         caller.movedAt = last
+        model.drained(caller)
         directory.drained(id, now: now)
         settle(world)
       }
@@ -297,7 +306,7 @@ final class ServerNode: Node {
 
   // MARK: Effects
 
-  private func settle(_ world: World) {
+  func settle(_ world: World) {
     while directory.hasEffects && world.failure == nil {
       var effects: [Effect] = []
       directory.takeEffects { effects.append($0) }
@@ -312,11 +321,15 @@ final class ServerNode: Node {
     if let number = model.mustEnd.keys.min() {
       world.fail("connection \(number) should have been closed")
     }
-    if model.wish != nil { world.fail("a change was not handed to the disk") }
+    if !model.due.isEmpty { world.fail("a change was not handed to the disk") }
+    if let dial = network.closing { world.fail("the dial to \(dial.endpoint) should be given up") }
+    do throws(Wrong) { try model.checkLanes() } catch { world.fail(error.what) }
   }
 
   private func carryOut(_ effect: Effect, _ world: World) throws(Wrong) {
     switch effect {
+    case .close(let id) where network.holds(id):
+      if let dial = network.take(id) { try model.closing(dial) }
     case .close(let id):
       guard let connection = byIndex[id.index] else { throw Wrong("nobody is to be closed") }
       try model.closing(connection.link.number)
@@ -334,15 +347,24 @@ final class ServerNode: Node {
       if world.options.sabotage == .forgetResume && world.chance(5) { return }
       byIndex[id.index]?.isPaused = false
       requestRound(world)
-    case .persist(let change, let ticket):
-      try model.persisting(change, ticket)
-      world.note("change \(ticket.number) is \(change)")
+    case .persist(let record, let ticket):
+      world.note("record \(ticket.number) is \(Ear.text(record.line))")
+      try model.persisting(record, ticket)
       if world.options.sabotage == .forgetTicket && world.chance(5) { return }
       let most = world.isHealing ? 0 : world.options.diskDelayMicrosecondsMax
       let delay = Int64(world.random(0...most))
-      writes.append((world.now + delay, ticket))
-      if delay == 0 && world.chance(2) { return finishWrite(ticket, world) }
+      // The disk takes one after the other.
+      writes.append((max(world.now + delay, writes.last?.at ?? 0), ticket))
+      if delay == 0 && writes.count == 1 && world.chance(2) { return finishWrite(ticket, world) }
       world.after(delay, wake: number, number: 2)
+    case .note(let record):
+      world.note("noted is \(Ear.text(record.line))")
+      try model.noting(record)
+    case .dial(let id, let endpoint): try dial(id, endpoint, world)
+    case .finish(let id):
+      guard let dial = network[id], dial.mustFinish else { throw Wrong("nobody is to be let go") }
+      dial.mustFinish = false
+      network.ending.append(dial)
     case .event: break
     }
   }
@@ -352,7 +374,7 @@ final class ServerNode: Node {
     let oneIn = world.options.diskFailsOneIn
     let fails = oneIn > 0 && !world.isHealing && world.chance(oneIn)
     let now = moment(world)
-    world.note("change \(ticket.number) \(fails ? "failed" : "is on disk")")
+    world.note("record \(ticket.number) \(fails ? "failed" : "is on disk")")
     if fails { model.persistFailed(ticket) } else { model.persisted(ticket) }
     let isSpoilt: Bool =
       switch world.options.sabotage {
@@ -374,11 +396,13 @@ final class ServerNode: Node {
     guard world.failure == nil else { return }
     var said: [(Connection, [[UInt8]])] = []
     directory.endRound { session, pieces in
-      guard let connection = byIndex[session] else { return }
+      let dial = network.byIndex[session]
+      guard dial != nil || byIndex[session] != nil else { return }
       let bytes = pieces.flatMap { Array($0) }
       if bytes.last != 0x0A { world.fail("what is written does not end with a line") }
       let lines = bytes.dropLast().split(separator: 0x0A, omittingEmptySubsequences: false)
-      said.append((connection, lines.map(Array.init)))
+      if let dial { return hear(lines.map(Array.init), dial, world) }
+      if let connection = byIndex[session] { said.append((connection, lines.map(Array.init))) }
     }
     if let sabotage = world.options.sabotage { spoil(&said, sabotage, world) }
     for (connection, lines) in said where connection.end != .reset && !connection.link.isGone {
@@ -388,6 +412,7 @@ final class ServerNode: Node {
       world.write(bytes, to: connection.link, from: .server)
     }
     for connection in connections { checkHeard(connection, world) }
+    checkDials(world)
     model.startRound()
     settle(world)
     for connection in connections where connection.isClosing {
@@ -453,7 +478,7 @@ final class ServerNode: Node {
     guard world.failure == nil, !isShutDown else { return }
     let audit = directory.audit()
     if let problem = audit.problems.first { world.fail("the books are wrong: \(problem)") }
-    let due = (model.callers.count, model.groups.count, model.names.count)
+    let due = (model.callers.count + model.dials.count, model.groups.count, model.names.count)
     let has = (audit.sessions, audit.groups, audit.names)
     if due != has { world.fail("there are \(has) sessions, groups and names, not \(due)") }
   }

@@ -10,7 +10,7 @@ enum Workload {
 
   static let origins: [Origin] = [
     .tcp(IPAddress(v4: 0x7f00_0001)), .tcp(IPAddress(v4: 0x0a00_0001)),
-    .tcp(IPAddress(v4: 0x0a00_0002)), .unix,
+    .tcp(IPAddress(v4: 0x0a00_0002)), .unix, .owner,
   ]
   static let keys = ["key1", "key2", "key3"].map(Identity.init(fingerprint:))
 
@@ -90,6 +90,8 @@ enum Workload {
       ("", world.pick(["OK", "OK MSG lobby 1/1", "PONG", "PONG x", "ERR", "ERR internal"]))
     case .nonsense: ("?", world.pick(mistakes))
     case .source: ("PING", ":\(name(world))@relay PING")
+    case .forget:
+      ("FORGET", "FORGET \(name(world))" + (world.chance(2) ? "" : " \(group(world))"))
     case .quit: ("QUIT", world.chance(3) ? "QUIT good bye" : "QUIT")
     }
   }
