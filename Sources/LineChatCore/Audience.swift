@@ -43,6 +43,9 @@ extension Directory {
     members[member].memberships[index].slot = -1
     groups[group].live -= 1
     groups[group].away.append(member)
+    // Who is taken out of a group in the middle of its WAIT is not told what is said there.
+    let session = UInt32(members[member].session)
+    if waits[session] != nil { groups[group].waiting.removeAll { $0.session == session } }
     guard let moved = fanOut.unsubscribe(channel(of: member, group), slot) else { return }
     let other = sessions[moved].member
     if let index = membershipIndex(other, group) {

@@ -43,7 +43,7 @@ extension Directory {
     lane.isQueuedForDial = true
     lanes[member] = lane
     dialQueue.append(member)
-    startDials(now: now)
+    startDials()
     return true
   }
 
@@ -56,18 +56,21 @@ extension Directory {
     lane.isQueuedForDial = true
     lanes[member] = lane
     dialQueue.append(member)
-    startDials(now: now)
+    startDials()
   }
 
   /// Dials those whose turn it is.
-  mutating func startDials(now: Instant) {
+  mutating func startDials() {
     guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials else { return }
     let queue = dialQueue
     dialQueue = []
     for member in queue {
       guard lanes[member]?.isQueuedForDial == true,
         case .direct(let endpoint) = members[member].place
-      else { continue }
+      else {
+        lanes[member]?.isQueuedForDial = false
+        continue
+      }
       if dialledPlaces.count >= Limits.dials || dialledPlaces[endpoint] != nil {
         dialQueue.append(member)
       } else {
@@ -120,7 +123,7 @@ extension Directory {
   mutating func linkBroke(_ session: UInt32, reason: String, now: Instant) {
     let member = sessions[session].member
     dropLink(session)
-    guard lanes[member] != nil else { return startDials(now: now) }
+    guard lanes[member] != nil else { return startDials() }
     if members[member].session < 0 { laneBroke(member) }
     noteReachable(member, false)
     lanes[member]!.failures += 1
@@ -133,7 +136,24 @@ extension Directory {
         .unreachable(
           members[member].wire, reason: reason, retrySeconds: Int((pause + 999_999) / 1_000_000))))
     if expiring.remove(member) != nil { expire(member, now: now) }
-    startDials(now: now)
+    startDials()
+  }
+
+  /// The member listens somewhere else now: what was begun at its old place says nothing.
+  mutating func leavePlace(of member: Int32, now: Instant) {
+    guard let lane = lanes[member] else { return }
+    leaveDialQueue(member)
+    if let link = lane.link { abandonLink(link) }
+    defer { startDials() }
+    guard members[member].session < 0 else { return dropLaneIfEmpty(member) }
+    laneBroke(member)
+    if !lane.queue.isEmpty { tryToReach(member, now: now) }
+  }
+
+  private mutating func leaveDialQueue(_ member: Int32) {
+    guard lanes[member]?.isQueuedForDial == true else { return }
+    lanes[member]!.isQueuedForDial = false
+    dialQueue.removeAll { $0 == member }
   }
 
   /// The link is of no use any more.
@@ -161,7 +181,7 @@ extension Directory {
     } else {
       dropLaneIfEmpty(member)
     }
-    startDials(now: now)
+    startDials()
   }
 
   /// Doubling from a second to five minutes, with up to a fifth of it off, so that many who were
@@ -280,8 +300,9 @@ extension Directory {
     if let link = lane.link {
       abandonLink(link)
       lanes[member]!.sent = 0
+      startDials()
     }
-    lanes[member]!.isQueuedForDial = false
+    leaveDialQueue(member)
     lanes[member]!.failures = 0
     guard !lane.queue.isEmpty else { return dropLaneIfEmpty(member) }
     let isTagged = sessions[session].speaksTags

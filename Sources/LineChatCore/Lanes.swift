@@ -96,7 +96,7 @@ extension Directory {
     for member in away {
       keep(line, Array(name.description.utf8), id, stamp, for: member, number, now: request.now)
     }
-    settle(number, now: request.now)
+    settle(number)
     return true
   }
 
@@ -111,7 +111,7 @@ extension Directory {
         handed: 0, others: 1),
       now: request.now)
     keep(line, Array(name.description.utf8), id, stamp, for: member, number, now: request.now)
-    settle(number, now: request.now)
+    settle(number)
   }
 
   private mutating func openClaim(_ claim: Claim, now: Instant) -> UInt64 {
@@ -210,7 +210,7 @@ extension Directory {
     guard claim != 0 else { return }
     claims[claim]?.kept += 1
     claims[claim]?.waiting -= 1
-    settle(claim, now: now)
+    settle(claim)
   }
 
   /// It could not be written: it is not counted as kept. It still goes over if the member can be
@@ -231,7 +231,7 @@ extension Directory {
     lanes[member]!.bytes -= kept.bytes
     if index < lanes[member]!.sent { lanes[member]!.sent -= 1 }
     dropLaneIfEmpty(member)
-    settle(kept.claim, now: now)
+    settle(kept.claim)
   }
 }
 
@@ -248,7 +248,7 @@ extension Directory {
     }
   }
 
-  private mutating func settle(_ number: UInt64, now: Instant) {
+  private mutating func settle(_ number: UInt64) {
     guard let claim = claims[number], claim.waiting == 0 else { return }
     claims[number] = nil
     guard isLive(claim.session) else { return }
@@ -353,7 +353,7 @@ extension Directory {
     for kept in arrived where kept.claim != 0 {
       claims[kept.claim]?.handed += 1
       claims[kept.claim]?.waiting -= 1
-      settle(kept.claim, now: now)
+      settle(kept.claim)
     }
   }
 
@@ -391,10 +391,18 @@ extension Directory {
   /// The member is no more: what waited for it is reported.
   mutating func dropLane(of member: Int32, reason: String) {
     guard let lane = lanes.removeValue(forKey: member) else { return }
-    if let link = lane.link { abandonLink(link) }
+    if let link = lane.link {
+      abandonLink(link)
+      startDials()
+    }
+    if lane.isQueuedForDial { dialQueue.removeAll { $0 == member } }
     guard !lane.queue.isEmpty else { return }
     effects.append(
       .event(
         .dropped(for: members[member].wire, messages: lane.queue.count, reason: reason)))
+    for kept in lane.queue where kept.claim != 0 {
+      claims[kept.claim]?.waiting -= 1
+      settle(kept.claim)
+    }
   }
 }

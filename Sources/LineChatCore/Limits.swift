@@ -36,8 +36,9 @@ package enum Limits {
   /// them at most, all together stay under 64 MiB.
   package static let heldBytes = 1 << 20
 
-  /// Deadlines kept for each session that there has been room for. At most two of them are due, a
-  /// silence and a WAIT or listing; so half are stale when they are looked through.
+  /// Deadlines kept for each session and each member that there has been room for. At most two of a
+  /// session's are due, a silence and a WAIT, listing or claim; so half are stale when they are
+  /// looked through.
   package static let deadlinesPerSession = 4
 
   /// A program that speaks tags is asked for a sign of life after this silence…

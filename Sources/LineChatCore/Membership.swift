@@ -102,7 +102,8 @@ extension Directory {
         code: .nameTaken, verb: .nick,
         text: "\(why); you are still \(own.name), choose another name")
     }
-    guard held.name == name, held.pendingChanges == 0 else {
+    // Messages on their way to the disk for it do not matter: they are its own.
+    guard held.name == name, !isChanging(holder) else {
       throw refusal("\(name) is being taken by somebody else at this moment")
     }
     guard isByKey || held.session < 0 else { throw refusal("\(held.name) is in use") }
@@ -114,6 +115,13 @@ extension Directory {
     }
     if held.session >= 0 { replaceSession(of: holder, now: request.now) }
     move(session.member, into: holder, request)
+  }
+
+  private func isChanging(_ member: Int32) -> Bool {
+    guard members[member].pendingChanges > 0 else { return false }
+    return pending.values.contains { waiting in
+      if case .keep = waiting.step { false } else { waiting.member == member }
+    }
   }
 
   private mutating func replaceSession(of member: Int32, now: Instant) {
@@ -276,8 +284,11 @@ extension Directory {
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place
-      tellPlace(of: member, in: members[member].memberships, now: now)
+      let wasReachable = members[member].isReachable
       members[member].isReachable = false
+      tellPlace(of: member, in: members[member].memberships, now: now)
+      if wasReachable { tellPresence(of: member) }
+      leavePlace(of: member, now: now)
       effects.append(.event(.moved(members[member].wire, from: before)))
     }
     if let present {

@@ -206,7 +206,7 @@ extension Directory {
 
   /// How many deadlines are kept before those that events have overtaken are thrown out.
   var deadlinesMax: Int {
-    Limits.deadlinesPerSession * (sessions.count + lanes.count) + claims.count + 64
+    Limits.deadlinesPerSession * (sessions.count + members.count) + 64
   }
 
   /// Whether events have not overtaken it.

@@ -298,6 +298,7 @@ final class Model {
     tellPlace(of: person, in: groups(of: person))
     person.isReachable = false
     notePresence(person)
+    leaveDial(of: person)
   }
 
   func tellPlace(of person: Person, in shared: [Group]) {

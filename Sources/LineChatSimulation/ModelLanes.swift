@@ -153,10 +153,7 @@ extension Model {
     let letters = person.lane
     person.lane = []
     person.unnoted = []
-    if let dial = person.dial {
-      dial.mustClose = true
-      remove(dial)
-    }
+    leaveDial(of: person)
     for letter in letters {
       guard let claim = letter.claim else { continue }
       letter.claim = nil
@@ -193,14 +190,19 @@ extension Model {
 
   /// Who takes up a name hears first what waited for it.
   func flush(_ person: Person, to caller: Caller) {
-    if let dial = person.dial {
-      dial.mustClose = true
-      remove(dial)
-    }
+    leaveDial(of: person)
     for letter in person.lane { letter.path = nil }
     guard !person.lane.isEmpty else { return }
     send(person, to: caller.ear, path: caller, isTagged: caller.speaksTags)
     if !caller.speaksTags { caller.state = .flushing }
+  }
+
+  /// What was begun with the address is of no use any more.
+  func leaveDial(of person: Person) {
+    guard let dial = person.dial else { return }
+    dial.mustClose = true
+    remove(dial)
+    for letter in person.lane where letter.path === dial { letter.path = nil }
   }
 
   func drained(_ caller: Caller) {
@@ -264,6 +266,13 @@ extension Model {
       letter.mark.id.map { $0.stream == id.stream && $0.sequence <= id.sequence } ?? false
     }
     if person.unnoted.count == count { throw Wrong("\(Ear.text(record.line)) was not delivered") }
+  }
+
+  /// Somebody who listens has not got everything: the server is to try again.
+  var hasMore: Bool {
+    names.values.contains { person in
+      if case .direct = person.place { person.caller == nil && !person.lane.isEmpty } else { false }
+    }
   }
 
   /// After an event: nobody waits for what nobody does.

@@ -19,6 +19,8 @@ final class Network {
   private(set) var byIndex: [UInt32: Dial] = [:]
   /// Those whose side the server has ended in this round.
   var ending: [Dial] = []
+  /// Dials that were over before they began.
+  var stillborn: Set<SessionID> = []
   private var events: [(at: Int64, dial: Dial, event: Event)] = []
 
   subscript(_ id: SessionID) -> Dial? { byIndex[id.index].flatMap { $0.id == id ? $0 : nil } }
@@ -73,9 +75,14 @@ extension ServerNode {
   }
 
   func dial(_ id: SessionID, _ endpoint: Endpoint, _ world: World) throws(Wrong) {
-    guard let name = directory.memberDialled(id),
-      let person = model.names.values.first(where: { $0.name == name })
-    else { throw Wrong("nobody is at \(endpoint)") }
+    guard let name = directory.memberDialled(id) else {
+      // What happened since has made it needless; its end follows.
+      network.stillborn.insert(id)
+      return
+    }
+    guard let person = model.names.values.first(where: { $0.name == name }) else {
+      throw Wrong("nobody is at \(endpoint)")
+    }
     let dial = Dial(id, endpoint, person, last)
     world.note("dials \(endpoint) for \(name)")
     try model.dialling(dial)

@@ -50,6 +50,8 @@ final class ServerNode: Node {
   private var alarm = Int64.max
   private(set) var last: Int64 = 0
   let network = Network()
+  /// Effects that are being carried out: some lead to others at once.
+  private var depth = 0
   private var isShutDown = false
 
   init(_ options: Options) {
@@ -310,6 +312,10 @@ final class ServerNode: Node {
     while directory.hasEffects && world.failure == nil {
       var effects: [Effect] = []
       directory.takeEffects { effects.append($0) }
+      // Who is gone is gone before anything that follows from it.
+      effects = effects.filter(isEnd) + effects.filter { !isEnd($0) }
+      depth += 1
+      defer { depth -= 1 }
       for effect in effects where world.failure == nil {
         do throws(Wrong) {
           try carryOut(effect, world)
@@ -318,6 +324,7 @@ final class ServerNode: Node {
         }
       }
     }
+    guard depth == 0 else { return }
     if let number = model.mustEnd.keys.min() {
       world.fail("connection \(number) should have been closed")
     }
@@ -326,10 +333,15 @@ final class ServerNode: Node {
     do throws(Wrong) { try model.checkLanes() } catch { world.fail(error.what) }
   }
 
+  private func isEnd(_ effect: Effect) -> Bool {
+    if case .close(let id) = effect { byIndex[id.index]?.id == id } else { false }
+  }
+
   private func carryOut(_ effect: Effect, _ world: World) throws(Wrong) {
     switch effect {
     case .close(let id) where network.holds(id):
       if let dial = network.take(id) { try model.closing(dial) }
+    case .close(let id) where network.stillborn.remove(id) != nil: break
     case .close(let id):
       guard let connection = byIndex[id.index] else { throw Wrong("nobody is to be closed") }
       try model.closing(connection.link.number)
