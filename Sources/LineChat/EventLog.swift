@@ -54,7 +54,7 @@ final class EventLog {
     case .delivered(let member, let count, let waiting):
       guard deliveries.mayBeSaid(now, logger) else { return }
       let rest = waiting > 0 ? " (\(waiting) waiting)" : ""
-      logger.info("\(member) has \(messages(count)) that \(count == 1 ? "was" : "were") kept\(rest)")
+      logger.info("delivered \(messages(count)) to \(member)\(rest)")
     case .unreachable(let member, let reason, let seconds):
       logger.info("\(member) can't be reached (\(escaped(reason))); next try in \(seconds) s")
     case .reachable(let member):

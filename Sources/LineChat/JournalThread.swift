@@ -83,6 +83,13 @@ package final class JournalThread: Sendable {
     }
   }
 
+  /// Has what waits go to the disk now, notes too.
+  package func flush() {
+    monitor.update { state in
+      if !state.waiting.isEmpty { state.isUrgent = true }
+    }
+  }
+
   /// When a snapshot should be handed in, on the monotonic clock; a time in the past means now. Nil:
   /// not until something has been written, or taken from here.
   package var snapshotDueMicroseconds: Int64? {
@@ -270,6 +277,11 @@ private struct JournalWriter<Disk: Storage>: Sendable {
       entries.append(Entry(identifier: nil, outcome: .brokeDown(reason: failure.description)))
     }
     for item in batch {
+      if case .note(let line) = item, failure == nil, let last = inFlight.last?.identifier {
+        // It may be about a record in flight (a message delivered before its outcome was taken), and
+        // must stand behind it wherever that is carried.
+        inFlight.append((last, line))
+      }
       guard case .record(let identifier, let ticket, let line) = item else { continue }
       if let failure {
         let outcome = JournalThread.Outcome.failed(ticket, reason: failure.description)

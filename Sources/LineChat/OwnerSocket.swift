@@ -76,8 +76,9 @@ package enum OwnerSocket {
       status.st_mode & 0o077 == 0
     else {
       throw ServerError(
-        .badPath, "\(path) is not a directory of yours alone; remove it, or name a data directory "
-          + "with a shorter path")
+        .badPath,
+        "\(path) is not a directory of yours alone; remove it, or name a data directory with a "
+          + "shorter path")
     }
     return path
   }

@@ -71,7 +71,8 @@ extension ServerLoop {
   private var tooMany: String {
     Refusal(
       .tooManyConnections, nil,
-      "this server takes \(connectionsMax) connections at once; try again later"
+      "this server takes \(connectionsMax == 1 ? "1 connection" : "\(connectionsMax) connections") at "
+        + "once; try again later"
     ).description + "\n"
   }
 

@@ -33,6 +33,7 @@ extension Directory {
     let slot = fanOut.subscribe(session, to: channel(of: member, group))
     members[member].memberships[index].slot = slot
     groups[group].live += 1
+    groups[group].away.removeAll { $0 == member }
   }
 
   /// The member's session hears the group no more; what was said so far it still gets.
@@ -41,6 +42,7 @@ extension Directory {
     let slot = members[member].memberships[index].slot
     members[member].memberships[index].slot = -1
     groups[group].live -= 1
+    groups[group].away.append(member)
     // Who is taken out of a group in the middle of its WAIT is not told what is said there.
     let session = UInt32(members[member].session)
     if waits[session] != nil { groups[group].waiting.removeAll { $0.session == session } }

@@ -175,6 +175,9 @@ extension Directory {
       let live = entries.count { members.holds($0.handle) && members[$0.handle].session >= 0 }
       let hearers = fanOut.subscriberCount(group.plain) + fanOut.subscriberCount(group.tagged)
       audit.hold(group.live == live && hearers == live, "\(group.name)'s hearers")
+      let away = entries.map(\.handle).filter { members.holds($0) && members[$0].session < 0 }
+      audit.hold(
+        Set(group.away) == Set(away) && group.away.count == away.count, "\(group.name)'s away")
       audit.hold(
         group.waiting.count <= 2 * sessions.count + 17, "\(group.name) keeps ended WAITs")
     }

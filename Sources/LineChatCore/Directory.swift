@@ -108,6 +108,8 @@ package struct Directory: ~Copyable {
     var roster: Roster
     /// Members with a session.
     var live = 0
+    /// Members without one.
+    var away: [Int32] = []
     let plain: Int32
     let tagged: Int32
     /// Sessions in a WAIT, and some whose WAIT has ended.
@@ -129,7 +131,7 @@ package struct Directory: ~Copyable {
   var groups = Slab<Group>()
   /// Indices of sessions that ended in this round: free when what is due to them has been taken.
   var endedSessions: [UInt32] = []
-  private var generation: UInt32 = 0
+  var generation: UInt32 = 0
 
   /// Who has a name, or has reserved it.
   var names: [MemberName: Int32] = [:]
@@ -141,11 +143,11 @@ package struct Directory: ~Copyable {
 
   var effects: [Effect] = []
   var clock = HybridClock()
-  private var random: SplitMix64
+  var random: SplitMix64
   /// Changes of all rosters so far.
-  private(set) var changes: UInt64 = 0
-  private var guests = 0
-  private var sweep: UInt32 = 0
+  var changes: UInt64 = 0
+  var guests = 0
+  var sweep: UInt32 = 0
 
   var waits: [UInt32: Wait] = [:]
   var listings: [UInt32: Listing] = [:]
@@ -160,12 +162,12 @@ package struct Directory: ~Copyable {
   /// Members who are dropped if the present dial fails.
   var expiring: Set<Int32> = []
   var forgettings: [UInt64: Forgetting] = [:]
-  private var tickets: UInt64 = 0
+  var tickets: UInt64 = 0
   var deadlines = Heap<Deadline>()
 
   var startedAt: Instant?
   var counters = Counters()
-  private var isShuttingDown = false
+  var isShuttingDown = false
   /// Sessions that became ready after their input had ended, while another's line was carried out:
   /// they end when that is done, so that no group goes away under it.
   var endingNext: [SessionID] = []
@@ -363,241 +365,4 @@ extension Directory {
     for session in endedSessions { sessions.reuse(Int32(session)) }
     endedSessions.removeAll(keepingCapacity: true)
   }
-}
-
-// MARK: - Sessions and members come and go
-
-extension Directory {
-  func isLive(_ id: SessionID) -> Bool {
-    sessions.holds(id.index) && sessions[id.index].id == id
-  }
-
-  private func isReady(_ id: SessionID) -> Bool {
-    isLive(id) && sessions[id.index].activity == .ready
-  }
-
-  /// The session accepts lines again.
-  mutating func makeReady(_ session: UInt32) {
-    guard sessions.holds(session), sessions[session].activity != .ending else { return }
-    sessions[session].activity = .ready
-    effects.append(.resume(sessions[session].id))
-  }
-
-  mutating func endThoseDone(now: Instant) {
-    while let id = endingNext.popLast() {
-      if isLive(id) { endIfInputEnded(id.index, now: now) }
-    }
-  }
-
-  /// Ends a session that is ready where no more lines will come.
-  mutating func endIfInputEnded(_ session: UInt32, now: Instant) {
-    guard sessions.holds(session), sessions[session].inputHasEnded,
-      sessions[session].activity == .ready
-    else { return }
-    end(session, reason: "connection closed", now: now)
-  }
-
-  /// Ends a session from this side: what is due to it is still written.
-  mutating func end(_ session: UInt32, reason: String, now: Instant) {
-    guard sessions.holds(session) else { return }
-    let id = sessions[session].id
-    sessions[session].activity = .ending
-    fanOut.release(session)
-    finish(session, reason: reason, now: now)
-    effects.append(.close(id))
-  }
-
-  /// Takes a session out: its memberships that are not durable end with it.
-  private mutating func finish(_ session: UInt32, reason: String, now: Instant) {
-    guard sessions.holds(session) else { return }
-    guard sessions[session].link == nil else {
-      return linkBroke(session, reason: reason, now: now)
-    }
-    let state = sessions[session]
-    stopWaiting(session)
-    listings[session] = nil
-    fanOut.release(session)
-    let name = members[state.member].name
-    detach(state.member, reason: reason, now: now)
-    removeSession(session)
-    effects.append(.event(.closed(state.id, name, reason: reason)))
-  }
-
-  /// Its index is used again when what is due to it has been taken.
-  mutating func removeSession(_ session: UInt32) {
-    sessions.remove(Int32(session))
-    endedSessions.append(session)
-  }
-
-  mutating func makeSession(
-    _ origin: Origin, identity: Identity?, member: Int32, link: Link? = nil
-  ) -> SessionID {
-    generation &+= 1
-    let id = SessionID(index: UInt32(sessions.nextIndex), generation: generation)
-    _ = sessions.insert(
-      Session(
-        id: id, origin: origin, identity: identity, member: member, link: link, heardAt: 0))
-    fanOut.open(id.index)
-    return id
-  }
-
-  /// The first event of all sets the clocks going.
-  private mutating func begin(_ now: Instant) {
-    guard startedAt == nil else { return }
-    startedAt = now
-    keepHouse(now: now)
-  }
-
-  /// A member loses its session.
-  mutating func detach(_ member: Int32, reason: String, now: Instant) {
-    let told = reason == "quit" ? "" : reason
-    for membership in members[member].memberships {
-      if membership.slot >= 0 { unsubscribe(member, membership.group) }
-      if !membership.isDurable {
-        removeMembership(
-          member, membership.group, reason: told, isTold: !isShuttingDown, now: now)
-      }
-    }
-    members[member].session = -1
-    members[member].seenAt = now.wallMicroseconds
-    if !isShuttingDown { tellPresence(of: member) }
-    if members[member].isDurable {
-      laneBroke(member)
-      if lanes[member] != nil && !isShuttingDown { tryToReach(member, now: now) }
-    } else {
-      dropLane(of: member, reason: "left")
-    }
-    dropIfUnused(member)
-  }
-
-  /// A member without session, durable membership and change under way is forgotten.
-  mutating func dropIfUnused(_ member: Int32) {
-    guard members.holds(member) else { return }
-    let state = members[member]
-    guard state.session < 0, state.memberships.isEmpty, state.pendingChanges == 0 else { return }
-    dropLane(of: member, reason: "no member any more")
-    expiring.remove(member)
-    names[state.name] = nil
-    noteListener(member, from: state.place, to: .relay)
-    members.remove(member)
-    members.reuse(member)
-  }
-
-  mutating func makeMember(_ member: Member) -> Int32 {
-    let index = members.insert(member)
-    names[member.name] = index
-    return index
-  }
-
-  mutating func makeGroup(_ name: GroupName) -> Int32 {
-    let index = groups.insert(
-      Group(
-        name: name, roster: Roster(version: version(changes)), plain: fanOut.makeChannel(),
-        tagged: fanOut.makeChannel(), stream: random.next()))
-    groupIndices[name] = index
-    groupOrder.insert(index, at: orderPosition(of: name))
-    return index
-  }
-
-  mutating func dropGroupIfEmpty(_ index: Int32) {
-    guard groups.holds(index), groups[index].roster.count == 0 else { return }
-    let group = groups[index]
-    groupOrder.remove(at: orderPosition(of: group.name))
-    groupIndices[group.name] = nil
-    fanOut.removeChannel(group.plain)
-    fanOut.removeChannel(group.tagged)
-    groups.remove(index)
-    groups.reuse(index)
-  }
-
-  /// The first position in `groupOrder` whose group's name is not before `name`.
-  func orderPosition(of name: GroupName) -> Int {
-    var (low, high) = (0, groupOrder.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if groups[groupOrder[middle]].name < name { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-
-  private mutating func guestName() -> MemberName {
-    while true {
-      guests += 1
-      if let name = MemberName("guest\(guests)"), names[name] == nil { return name }
-    }
-  }
-
-  /// The next version of a group's roster.
-  mutating func nextVersion(of group: Int32) -> RosterVersion {
-    changes += 1
-    return version(groups[group].roster.version.number + 1)
-  }
-
-  private func version(_ number: UInt64) -> RosterVersion {
-    RosterVersion(start: configuration.versionStart, number: number)
-  }
-
-  /// The message id of the next private message to a member that comes without one.
-  mutating func nextPrivateID(to member: Int32) -> MessageID {
-    if members[member].stream == 0 { members[member].stream = random.next() }
-    members[member].sequence += 1
-    return messageID(members[member].stream, members[member].sequence)
-  }
-
-  func messageID(_ stream: UInt64, _ sequence: UInt64) -> MessageID {
-    guard let id = MessageID(stream: stream, sequence: sequence) else {
-      preconditionFailure("sequence numbers begin with 1")
-    }
-    return id
-  }
-
-  mutating func nextTicket() -> Ticket {
-    tickets += 1
-    return Ticket(number: tickets)
-  }
-
-  mutating func draw() -> UInt64 { random.next() }
-
-  mutating func nextSweep() -> UInt32 {
-    sweep &+= 1
-    return sweep
-  }
-
-  private func greet(_ session: UInt32, _ name: MemberName) {
-    fanOut.send(to: session, isReply: true) {
-      $0.append("INFO ")
-      $0.append(configuration.program)
-      $0.append(" ")
-      $0.append(configuration.version)
-      $0.append(" protocol=1 server=")
-      $0.append(hexadecimal(configuration.serverID))
-      $0.append(" you=")
-      $0.append(name)
-      $0.append(" max-line=")
-      $0.append(decimal: configuration.lineBytesMax)
-      $0.append(" help=HELP\n")
-    }
-  }
-}
-
-/// The generator of Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (2014):
-/// small, and the same everywhere.
-package struct SplitMix64: RandomNumberGenerator, Sendable {
-  private var state: UInt64
-
-  package init(state: UInt64) { self.state = state }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-}
-
-/// `number` as 16 lower-case hexadecimal digits.
-package func hexadecimal(_ number: UInt64) -> String {
-  let digits = String(number, radix: 16)
-  return String(repeating: "0", count: 16 - digits.count) + digits
 }

@@ -47,6 +47,16 @@ struct Lane {
   var isQueuedForDial = false
   /// The present dial takes longer than a sender waits: nobody else is to wait for it.
   var isLate = false
+
+  /// Where a message lies, if it still does: their numbers rise along the queue.
+  func position(of number: UInt64) -> Int? {
+    var (low, high) = (0, queue.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if queue[middle].number < number { low = middle + 1 } else { high = middle }
+    }
+    return low < queue.count && queue[low].number == number ? low : nil
+  }
 }
 
 /// A MSG or PM whose reply waits until it is known what became of it for members who are away.
@@ -60,6 +70,8 @@ struct Claim {
   let others: Int
   var kept = 0
   var waiting = 0
+  /// Those whose lanes it was put into.
+  var members: [Int32] = []
   /// Why it could not be kept.
   var failure: Refusal?
 }
@@ -74,7 +86,7 @@ extension Directory {
     _ request: Request
   ) -> Bool {
     let name = groups[group].name
-    let away = groups[group].roster.all.filter { !$0.isOnline }.map(\.handle)
+    let away = groups[group].away
     guard !away.isEmpty else { return false }
     let number = openClaim(
       Claim(
@@ -126,6 +138,7 @@ extension Directory {
       return
     }
     claims[claim]?.waiting += 1
+    claims[claim]?.members.append(member)
     lane.queue.append(kept)
     lane.bytes += kept.bytes
     lanes[member] = lane
@@ -164,7 +177,7 @@ extension Directory {
   }
 
   private mutating func putOnDisk(_ number: UInt64, _ member: Int32) {
-    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else {
+    guard let index = lanes[member]?.position(of: number) else {
       return
     }
     lanes[member]!.queue[index].disk = .underWay
@@ -186,7 +199,7 @@ extension Directory {
   }
 
   mutating func isKept(_ number: UInt64, _ member: Int32, now: Instant) {
-    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else {
+    guard let index = lanes[member]?.position(of: number) else {
       return
     }
     lanes[member]!.queue[index].disk = .done
@@ -203,7 +216,7 @@ extension Directory {
   /// It could not be written: it is not counted as kept. It still goes over if the member can be
   /// reached before the server ends.
   mutating func isNotKept(_ number: UInt64, _ member: Int32, _ reason: String, now: Instant) {
-    guard let index = lanes[member]?.queue.firstIndex(where: { $0.number == number }) else {
+    guard let index = lanes[member]?.position(of: number) else {
       return
     }
     let kept = lanes[member]!.queue[index]
@@ -227,10 +240,8 @@ extension Directory {
 extension Directory {
   /// The sender has waited long enough for the dials: what is not over yet is kept.
   mutating func claimTimedOut(_ number: UInt64) {
-    guard claims[number] != nil else { return }
-    for member in lanes.keys.sorted() {
-      guard let lane = lanes[member] else { continue }
-      for kept in lane.queue where kept.claim == number && kept.disk == .none {
+    for member in claims[number]?.members ?? [] {
+      for kept in lanes[member]?.queue ?? [] where kept.claim == number && kept.disk == .none {
         lanes[member]!.isLate = true
         putOnDisk(kept.number, member)
       }

@@ -16,6 +16,8 @@ struct Listing {
   var source: Source
   let verb: Verb
   let label: String?
+  /// A number of its own for each piece: a deadline of an earlier one, or of an earlier listing,
+  /// says nothing about this.
   var piece: UInt64 = 0
 }
 
@@ -38,6 +40,7 @@ extension Directory {
     var listing = Listing(source: source, verb: verb, label: request.label)
     let room = listings.count < Limits.listings ? configuration.listingPieceBytes : .max
     if writePiece(of: &listing, bytes: room, to: request.session) { return }
+    listing.piece = nextTicket().number
     listings[request.session] = listing
     sessions[request.session].activity = .listing
     fanOut.hold(request.session)
@@ -47,7 +50,7 @@ extension Directory {
   /// The reader has taken the last piece.
   mutating func goOnListing(_ session: UInt32, now: Instant) {
     guard var listing = listings[session] else { return }
-    listing.piece += 1
+    listing.piece = nextTicket().number
     if writePiece(of: &listing, bytes: configuration.listingPieceBytes, to: session) {
       listings[session] = nil
       fanOut.release(session)

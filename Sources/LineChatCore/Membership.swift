@@ -164,6 +164,8 @@ extension Directory {
         members[guest].memberships.removeAll { $0.group == membership.group }
         let bare = Membership(group: membership.group, slot: -1, isDurable: false)
         members[member].memberships.append(bare)
+        groups[membership.group].away.removeAll { $0 == guest }
+        groups[membership.group].away.append(member)
         changeEntry(of: member, called: before.name, in: membership.group)
         transferred.append(bare)
       }
@@ -330,6 +332,7 @@ extension Directory {
       as: nextVersion(of: group))
     members[member].memberships.append(
       Membership(group: group, slot: -1, isDurable: isDurable))
+    groups[group].away.append(member)
     if state.session >= 0 { subscribe(member, group) }
     tellJoin(of: member, in: group, now: now)
     if isDurable { tellPresence(of: member, in: group) }
@@ -388,6 +391,7 @@ extension Directory {
     let wire = members[member].wire
     if membershipSlot(member, group) >= 0 { unsubscribe(member, group) }
     members[member].memberships.removeAll { $0.group == group }
+    groups[group].away.removeAll { $0 == member }
     groups[group].roster.remove(wire.name, as: nextVersion(of: group))
     if isTold {
       tellChange(of: member, in: group, now: now) { buffer, name in

@@ -72,7 +72,7 @@ final class ClientNode: Node {
       lose(world)
     case .reset(let link):
       if link === self.link { lose(world) }
-    case .opened, .drained: break
+    case .opened, .taken: break
     }
   }
 
@@ -274,6 +274,8 @@ final class ClientNode: Node {
       if words[1] == "forbidden" { isDismissed = true }
       if words[1] == "name-taken" || words[1] == "slow-consumer" {
         isDismissed = true
+        // What still comes may follow a listing that was broken off.
+        replicas = [:]
         return
       }
     }

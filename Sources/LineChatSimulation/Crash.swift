@@ -35,7 +35,11 @@ final class Journal {
   }
 
   func take(_ state: DurableState) {
-    let inFlight = records.indices.filter { records[$0].state == .underWay }
+    // A note may be about what is on its way before it, and is carried over behind it.
+    let from = records.firstIndex { $0.state == .underWay } ?? records.endIndex
+    let inFlight = records.indices[from...].filter {
+      records[$0].state == .underWay || records[$0].state == .note
+    }
     next = Snapshot(state: state, index: records.count, inFlight: inFlight)
     if inFlight.isEmpty { (snapshot, next) = (next, nil) }
   }
@@ -55,7 +59,7 @@ final class Journal {
   /// What is read at the next start.
   func read(_ count: Int) -> (DurableState?, [Record]) {
     let from = snapshot?.index ?? 0
-    let carried = (snapshot?.inFlight ?? []).filter { records[$0].state == .written }
+    let carried = (snapshot?.inFlight ?? []).filter { records[$0].state != .failed }
     let later = (from..<max(from, count)).filter { records[$0].state != .failed }
     return (snapshot?.state, (carried + later).map { records[$0].record })
   }

@@ -19,6 +19,8 @@ final class ServerNode: Node {
     var end = End.open
     var isFinished = false
     var isDrained = false
+    /// It took some of what is due to it: a sign of life.
+    var hasTaken = false
     /// The core does not accept its lines until it says `resume`.
     var isPaused = false
     /// The core has asked for its closing, or was told that it is gone.
@@ -114,7 +116,10 @@ final class ServerNode: Node {
     case .ended(let link):
       connection(link)?.end = .ended
     case .reset(let link): connection(link)?.end = .reset
-    case .drained(let link): connection(link)?.isDrained = true
+    case .taken(let link, let isAll):
+      connection(link)?.hasTaken = true
+      guard isAll else { return }
+      connection(link)?.isDrained = true
     }
     requestRound(world)
   }
@@ -227,7 +232,8 @@ final class ServerNode: Node {
 
   /// Hands in the lines that have come, as long as the core accepts them.
   private func read(_ connection: Connection, _ id: SessionID, _ caller: Caller, _ world: World) {
-    if !connection.input.isEmpty {
+    if !connection.input.isEmpty || connection.hasTaken {
+      connection.hasTaken = false
       let now = moment(world)
       directory.heard(id, now: now)
       model.heard(caller)

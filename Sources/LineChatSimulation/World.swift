@@ -26,8 +26,8 @@ enum Cause {
   case ended(Link)
   /// The link is gone, and what was on its way with it.
   case reset(Link)
-  /// What it wrote has been taken by the other side.
-  case drained(Link)
+  /// Some of what it wrote has been taken by the other side, or all of it.
+  case taken(Link, isAll: Bool)
 }
 
 final class World {
@@ -164,13 +164,13 @@ final class World {
     }
     guard !link.isGone else { return }
     link[side].isMoving = false
-    if !link[side].bytes.isEmpty { return move(link, side) }
+    let isAll = link[side].bytes.isEmpty
     let own = side == .server ? link.server : link.client
+    if count > 0 { nodes[own].wake(.taken(link, isAll: isAll), in: self) }
+    guard isAll else { return move(link, side) }
     if link[side].hasEnded && !link[side].hasToldEnd {
       link[side].hasToldEnd = true
       nodes[other].wake(.ended(link), in: self)
-    } else if count > 0 {
-      nodes[own].wake(.drained(link), in: self)
     }
   }
 

@@ -36,7 +36,8 @@ struct Forget: ParsableCommand {
     guard case .ok(_, let text) = answer.last else { return }
     let parts = text.split(separator: " ")
     let count = Int(parts.last ?? "") ?? 0
-    print("\(parts.first ?? "") was in \(count) \(count == 1 ? "group" : "groups"), and is forgotten")
+    let groups = count == 1 ? "1 group" : "\(count) groups"
+    print("\(parts.first ?? "") was in \(groups), and is forgotten")
   }
 
   private func words() throws(ValidationError) -> (MemberName, GroupName?) {

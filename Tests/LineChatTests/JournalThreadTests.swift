@@ -5,6 +5,7 @@ import Glibc
 import LineChat
 import LineChatCore
 import LineProtocol
+import TestSupport
 import Testing
 
 @Suite("The thread that writes")
@@ -39,9 +40,9 @@ struct JournalThreadTests {
 
     var now: Instant { Instant(monotonicMicroseconds: time, wallMicroseconds: 0) }
 
-    static func record(_ number: Int, bytes: Int = 0) throws -> Message {
+    static func record(_ number: Int, bytes: Int = 0) throws -> JournalLine {
       let padding = String(repeating: "x", count: bytes)
-      return try Message(parsing: ":alice@relay MSG lobby \(number) \(padding)!")
+      return try JournalLine(Message(parsing: ":alice@relay MSG lobby \(number) \(padding)!"))
     }
 
     @discardableResult
@@ -173,7 +174,7 @@ struct JournalThreadTests {
     #expect(loop.thread.snapshotDueMicroseconds == nil)
     try loop.take(5)
     #expect(loop.outcomes[4] == .snapshotFailed(reason: "cannot sync journal.2: injected"))
-    #expect(loop.thread.snapshotDueMicroseconds == loop.time + 2_000_000)
+    #expect(loop.thread.snapshotDueMicroseconds == loop.time + 1_000_000)
     #expect(try loop.found() == [1])
 
     loop.controls.fail(with: nil)

@@ -5,6 +5,7 @@ import CSystem
 import Glibc
 import LineChat
 import LineProtocol
+import TestSupport
 
 final class Linechatd {
   let process: pid_t
@@ -19,7 +20,7 @@ final class Linechatd {
   enum StandardError { case read, unread, closed }
 
   /// Starts the program that was built with the tests. `environment` holds all it gets, but that it
-  /// keeps nothing where no data directory is named. With a `descriptorLimit` it is started by
+  /// keeps nothing where that is left open. With a `descriptorLimit` it is started by
   /// prlimit, whose place it takes.
   init(
     _ arguments: [String], environment: [String: String] = [:],
@@ -31,7 +32,9 @@ final class Linechatd {
     }
     if failed { throw TestFailure("pipe: errno \(errno)") }
     var environment = environment
-    if !arguments.contains("--data-dir") && environment["LINECHATD_DATA_DIR"] == nil {
+    if !arguments.contains("--data-dir") && environment["LINECHATD_DATA_DIR"] == nil
+      && environment["LINECHATD_MEMORY"] == nil
+    {
       environment["LINECHATD_MEMORY"] = "1"
     }
     // Only our end stays non-blocking.

@@ -3,6 +3,7 @@
 import Glibc
 import LineChat
 import LineProtocol
+import TestSupport
 import Testing
 
 @Suite("Load", .serialized)

@@ -2,6 +2,7 @@
 
 import Glibc
 import LineProtocol
+import TestSupport
 import Testing
 
 @testable import LineChat
@@ -122,6 +123,8 @@ struct PollerTests {
     #expect(poller.ready.map(\.slot) == [slots[2], slots[3], slots[0], slots[1]])
     try poller.wait(0)
     #expect(poller.ready.map(\.slot) == slots)
+    // The pipes must not be closed before.
+    withExtendedLifetime(pipes) {}
   }
 
   @Test("does not give a slot to another in the round in which it was returned")

@@ -47,7 +47,7 @@ struct OutreachTests {
     #expect(
       try listener.lines(3) == ["three", "four", "five"].map { ":alice@relay MSG lobby \($0)" })
     try eventually("it is said") {
-      server.log.all.contains("info carol@\(place) has 3 messages that were kept")
+      server.log.all.contains("info delivered 3 messages to carol@\(place)")
     }
     try alice.send("MSG lobby six\n")
     #expect(try listener.lines(1) == [":alice@relay MSG lobby six"])
@@ -146,7 +146,7 @@ struct OutreachTests {
     #expect(try link.linesToEnd() == [])
     link.close()
     try eventually("it is said") {
-      server.log.all.contains { $0.contains("has 1 message that was kept") }
+      server.log.all.contains { $0.contains("delivered 1 message to ") }
     }
   }
 

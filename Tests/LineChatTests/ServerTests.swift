@@ -5,6 +5,7 @@ import LineChat
 import LineChatCore
 import LineProtocol
 import Logging
+import TestSupport
 import Testing
 
 @Suite("A server over sockets")
@@ -215,7 +216,7 @@ struct ServerTests {
   func gracefulStop() throws {
     let server = try TestServer()
     let alice = try server.member("alice")
-    let bob = try server.member("bob", receiveBuffer: 4_096)
+    let bob = try server.member("bob", receiveBuffer: 65_536)
     // More than the kernel takes for bob at once, who begins to read when the server stops.
     let text = String(repeating: "x", count: 60_000)
     for _ in 1...100 { try alice.ask("MSG lobby \(text)") }

@@ -3,6 +3,7 @@
 import Glibc
 import LineChat
 import LineChatCore
+import TestSupport
 import Testing
 
 @Suite("A data directory")

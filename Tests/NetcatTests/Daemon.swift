@@ -1,6 +1,8 @@
 // A real linechatd in a process of its own, on a free port, for as long as a test needs it.
 
 import Foundation
+import LineChat
+import LineProtocol
 import Synchronization
 import TestSupport
 
@@ -51,16 +53,23 @@ final class Daemon: Sendable {
       shared.hasEnded.signal()
     }
     guard shared.hasStarted.wait(timeout: .now() + 20) == .success else {
-      throw ChildFailure(description: "linechatd did not start in 20 seconds")
+      throw TestFailure("linechatd did not start in 20 seconds")
     }
     let state = shared.state.withLock { ($0.port, $0.failure) }
     guard let port = state.0 else {
-      throw state.1 ?? ChildFailure(description: "linechatd did not say its port")
+      throw state.1 ?? TestFailure("linechatd did not say its port")
     }
     self.port = port
   }
 
   deinit { stop() }
+
+  /// A connection to it that has been greeted.
+  func client() throws -> TestClient {
+    let client = try TestClient(ListenAddress(IPAddress(v4: 0x7F00_0001), port: port))
+    try client.line(startingWith: "INFO linechatd ")
+    return client
+  }
 
   /// Ends it as an operator would; gives its exit code, nil if it did not end in ten seconds.
   @discardableResult

@@ -1,6 +1,8 @@
 // The scripts in examples/, run as their users run them, against a real linechatd.
 
 import Foundation
+import LineChat
+import LineProtocol
 import TestSupport
 import Testing
 
@@ -37,19 +39,17 @@ struct ExampleTests {
     try script.line(of: .output, containing: "Ctrl-C here ends everything.")
 
     // Carol does what she is told, and sees both of them there.
-    let carol = try Conversation(port: port)
-    _ = try carol.line()
-    for request in ["NICK carol", "JOIN lobby", "MSG lobby hello from carol"] {
-      try carol.send(request)
-    }
-    while let line = try carol.line(), line != "OK JOIN lobby 3" {}
-    #expect(try carol.line() == "OK MSG lobby 2/2")
+    let address = ListenAddress(IPAddress(v4: 0x7F00_0001), port: port)
+    let carol = try TestClient(address)
+    #expect(try carol.ask("NICK carol") == "OK NICK carol")
+    #expect(try carol.ask("JOIN lobby") == "OK JOIN lobby 3")
+    #expect(try carol.ask("MSG lobby hello from carol") == "OK MSG lobby 2/2")
     try script.line(of: .output, containing: ":carol@relay MSG lobby hello")
 
     script.signal(SIGINT)
     #expect(try script.finish() == 0)
     #expect(script.text(of: .output).contains("== ended"))
-    #expect(throws: ConversationFailure.self) { try Conversation(port: port) }
+    #expect(throws: TestFailure.self) { try TestClient(address) }
   }
 
   @Test("notify.sh says one thing", arguments: [[], ["sh"], ["dash"], ["busybox", "sh"]])
@@ -127,8 +127,7 @@ struct ExampleTests {
         Self.example("wait-for.sh"), "--server", "127.0.0.1:\(daemon.port)", "--group", "ops",
       ])
     #expect(try listener.line()?.hasSuffix(" JOIN ops") == true)
-    try listener.send("NICK alice")
-    try listener.send("MSG ops web is out")
+    try listener.send("NICK alice\nMSG ops web is out\n")
     let finished = try await running.finished
     #expect(finished.output == ":alice@relay MSG ops web is out\n")
     #expect(finished.exitCode == 0)

@@ -43,11 +43,9 @@ struct PipedTests {
   static let said = ":cron@relay MSG ops disk is full"
 
   /// Somebody who is in `ops` and hears what is said there.
-  static func listener(_ daemon: Daemon) throws -> Conversation {
-    let listener = try Conversation(port: daemon.port)
-    _ = try listener.line()
-    try listener.send("JOIN ops")
-    while let line = try listener.line(), line != "OK JOIN ops 1" {}
+  static func listener(_ daemon: Daemon) throws -> TestClient {
+    let listener = try daemon.client()
+    #expect(try listener.ask("JOIN ops") == "OK JOIN ops 1")
     return listener
   }
 
@@ -95,7 +93,7 @@ struct PipedTests {
       try Self.expectEveryReply(try await run(pipe.command(daemon.port), input: Self.alert))
       #expect(try listener.line() == Self.said)
     }
-    try listener.send("PING end")
+    try listener.send("PING end\n")
     #expect(try listener.line() == "PONG end")
   }
 
@@ -134,8 +132,7 @@ struct PipedTests {
     let running = Running(pipe.command(daemon.port), input: "JOIN ops\nWAIT 60 1\nQUIT\n")
     // The JOIN is heard when the script is in; its WAIT is in the same round, or right behind.
     _ = try listener.line()
-    try listener.send("MSG ops go")
-    #expect(try listener.line() == "OK MSG ops 1/1")
+    #expect(try listener.ask("MSG ops go") == "OK MSG ops 1/1")
     let lines = try await running.finished.lines
     #expect(lines.suffix(4) == [":guest1@relay MSG ops go", "OK WAIT 1", "OK QUIT", ""])
   }

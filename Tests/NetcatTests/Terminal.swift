@@ -21,6 +21,8 @@ final class Terminal {
         "new-session", "read -r start && exec \(command)",
       ],
       environment: ["LC_ALL": "C.UTF-8", "TERM": "screen", "TMUX": "", "SHELL": "/bin/sh"])
+    // Before that, tmux knows of no client that could be told anything.
+    try tmux.line(of: .output, containing: "%session-changed")
     // If this process dies, the terminal goes too.
     _ = try ask("set-option -g exit-unattached on")
     _ = try ask("refresh-client -C 100x40")
@@ -69,8 +71,8 @@ final class Terminal {
       while true {
         let left = deadline - ContinuousClock.now
         guard left > .zero, let event = try? tmux.line(of: .output, within: left) else {
-          throw ChildFailure(
-            description: "\(what) should be on the screen, which is:\n"
+          throw TestFailure(
+            "\(what) should be on the screen, which is:\n"
               + lines.joined(separator: "\n"))
         }
         if event.hasPrefix("%output") || event.hasPrefix("%exit") { break }
@@ -88,13 +90,13 @@ final class Terminal {
       } else if line.hasPrefix("%end "), let answer {
         return answer
       } else if line.hasPrefix("%error "), let answer {
-        throw ChildFailure(description: "tmux: \(command): \(answer.joined(separator: " "))")
+        throw TestFailure("tmux: \(command): \(answer.joined(separator: " "))")
       } else if line.hasPrefix("%exit") {
         break
       } else if answer != nil {
         answer?.append(line)
       }
     }
-    throw ChildFailure(description: "tmux ended at '\(command)'")
+    throw TestFailure("tmux ended at '\(command)'")
   }
 }

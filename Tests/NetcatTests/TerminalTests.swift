@@ -14,12 +14,13 @@ struct TerminalTests {
     let bob = try Terminal(netcat)
     let carol = try Terminal(netcat)
 
-    for (terminal, name) in [(alice, "alice"), (bob, "bob"), (carol, "carol")] {
+    let people = [(alice, "alice"), (bob, "bob"), (carol, "carol")]
+    for (number, (terminal, name)) in people.enumerated() {
       try terminal.type("NICK \(name)")
       try terminal.see("OK NICK \(name)")
       try terminal.type("JOIN lobby")
+      try terminal.see("OK JOIN lobby \(number + 1)")
     }
-    try carol.see("OK JOIN lobby 3")
     try alice.see(":bob@relay JOIN lobby")
     try alice.see(":carol@relay JOIN lobby")
     try bob.see(":carol@relay JOIN lobby")

@@ -58,8 +58,8 @@ private final class Play {
     let description: String
   }
 
-  private let server: RunningServer
-  private var connections: [String: Conversation] = [:]
+  private let server: TestServer
+  private var connections: [String: TestClient] = [:]
   private var order: [String] = []
   /// Those whose greeting has been read.
   private var greeted: Set<String> = []
@@ -70,13 +70,21 @@ private final class Play {
   private var isSkipping = false
 
   init(_ transcript: Transcript) throws {
-    server = try RunningServer(
-      maxConnections: transcript.options["max-connections"],
-      maxPending: transcript.options["max-pending"], maxLine: transcript.options["max-line"])
+    server = try TestServer { configuration in
+      for (option, value) in transcript.options {
+        switch option {
+        case "max-connections": configuration.connectionsMax = value
+        case "max-line": configuration.lineBytesMax = value
+        case "max-pending": configuration.pendingBytesMax = value
+        default: throw TranscriptMistake(description: "there is no option --\(option)")
+        }
+      }
+    }
     slow = Set(transcript.steps.filter { $0.action == .stopsReading }.map(\.who))
   }
 
-  deinit { server.stop() }
+  /// The connections go first: the server, in its end, waits for theirs.
+  deinit { connections = [:] }
 
   func perform(_ step: Transcript.Step) throws {
     switch step.action {
@@ -85,30 +93,36 @@ private final class Play {
       try connection(step.who).send(try placeholders.bytes(of: text) + [0x0A])
     case .receives(let text): try receive(text, by: step.who)
     case .connects: _ = try connection(step.who)
-    case .endsInput: try connection(step.who).endInput()
+    case .endsInput: try connection(step.who).shutDownOutput()
     case .hangsUp:
       connections[step.who] = nil
       closed.insert(step.who)
     case .isClosed:
-      if let line = try connection(step.who).line() {
+      let connection = try connection(step.who)
+      if let line = try connection.line() {
         throw Difference(description: "should have been closed, but received: \(line)")
+      }
+      guard connection.end == .inOrder, connection.unfinishedLine.isEmpty else {
+        throw Difference(description: "was closed, but not in order")
       }
       closed.insert(step.who)
     case .stopsReading: break
-    case .readsOn: isSkipping = true
+    case .readsOn:
+      isSkipping = true
+      try connection(step.who).readFaster()
     case .joins(let groups): try join(groups, step.who)
     case .floods(let group, let bytes): try flood(group, bytes, step.who)
-    case .serverIsStopped: server.stop()
+    case .serverIsStopped: server.server.stop()
     }
   }
 
-  private func connection(_ who: String) throws -> Conversation {
+  private func connection(_ who: String) throws -> TestClient {
     if let connection = connections[who] { return connection }
     guard !closed.contains(who) else {
       throw Difference(description: "is closed, and does something all the same")
     }
-    let connection = try Conversation(
-      port: server.port, receiveBufferBytes: slow.contains(who) ? 4_096 : nil)
+    let connection = try TestClient(
+      server.address, receiveBuffer: slow.contains(who) ? 4_096 : nil)
     connections[who] = connection
     order.append(who)
     return connection
@@ -149,7 +163,7 @@ private final class Play {
     try greeting(of: who)
     let connection = try connection(who)
     for number in 1...groups {
-      try connection.send("JOIN group\(number)")
+      try connection.send("JOIN group\(number)\n")
       while let line = try connection.line() {
         if line == "OK JOIN group\(number) 1" { break }
         guard line.hasPrefix("MEMBER ") else { throw Difference(description: line) }
@@ -164,7 +178,7 @@ private final class Play {
     let connection = try connection(who)
     let text = String(repeating: "x", count: bytes)
     for _ in 1...1_000 {
-      try connection.send("MSG \(group) \(text)")
+      try connection.send("MSG \(group) \(text)\n")
       let line = try connection.line() ?? "<closed>"
       if line.hasPrefix("ERR no-such-group MSG ") { return }
       guard line.hasPrefix("OK MSG \(group) ") else { throw Difference(description: line) }
@@ -178,7 +192,7 @@ private final class Play {
     for token in ["first", "second"] {
       for who in order where !closed.contains(who) {
         guard let connection = connections[who] else { continue }
-        try connection.send("PING \(token)")
+        try connection.send("PING \(token)\n")
         let line = try connection.line() ?? "<closed>"
         // The label is not asked for, so a tagged connection answers without tags.
         guard line == "PONG \(token)" else {

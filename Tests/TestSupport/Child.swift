@@ -10,13 +10,6 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// What went wrong around a child, with all it said until then.
-package struct ChildFailure: Error, CustomStringConvertible {
-  package let description: String
-
-  package init(description: String) { self.description = description }
-}
-
 package final class Child {
   package enum Stream: Int { case output, errors }
 
@@ -88,8 +81,7 @@ package final class Child {
     let failure = posix_spawn(&child, program, &actions, &attributes, &arguments, &settings)
     guard failure == 0 else {
       for descriptor in [ourInput, ourOutput, ourErrors] { close(descriptor) }
-      throw ChildFailure(
-        description: "\(program) did not start: \(String(cString: strerror(failure)))")
+      throw TestFailure("\(program) did not start: \(String(cString: strerror(failure)))")
     }
     // A write to a child that reads no more must not hang the test.
     _ = fcntl(ourInput, F_SETFL, O_NONBLOCK)
@@ -207,13 +199,13 @@ package final class Child {
     return true
   }
 
-  private func failure(_ what: String) -> ChildFailure {
-    ChildFailure(
-      description: """
-        \(command.joined(separator: " ")) \(what).
-        Standard output so far: \(text(of: .output))
-        Standard error so far: \(text(of: .errors))
-        """)
+  private func failure(_ what: String) -> TestFailure {
+    TestFailure(
+      """
+      \(command.joined(separator: " ")) \(what).
+      Standard output so far: \(text(of: .output))
+      Standard error so far: \(text(of: .errors))
+      """)
   }
 
   private func milliseconds(until deadline: ContinuousClock.Instant) -> Int32 {
@@ -225,7 +217,7 @@ package final class Child {
   private static func pipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
     guard Glibc.pipe(&ends) == 0 else {
-      throw ChildFailure(description: "no pipe: \(String(cString: strerror(errno)))")
+      throw TestFailure("no pipe: \(String(cString: strerror(errno)))")
     }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     return (ends[0], ends[1])
@@ -239,9 +231,8 @@ package final class Child {
     for folder in folders where access("\(folder)/\(name)", X_OK) == 0 {
       return "\(folder)/\(name)"
     }
-    throw ChildFailure(
-      description:
-        "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
+    throw TestFailure(
+      "\(name) is not installed, and this test needs it: run Tests/run.sh, which installs it")
   }
 }
 
