@@ -61,7 +61,7 @@ extension Directory {
 
   /// Dials those whose turn it is.
   mutating func startDials() {
-    guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials else { return }
+    guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials, !isShuttingDown else { return }
     let queue = dialQueue
     dialQueue = []
     for member in queue {
