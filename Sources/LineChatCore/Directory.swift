@@ -175,6 +175,9 @@ package struct Directory: ~Copyable {
     var lines = 0
     var messages = 0
     var deliveries = 0
+    var kept = 0
+    var dials = 0
+    var failedDials = 0
     var refusals = 0
   }
 
