@@ -12,8 +12,9 @@
 # what LineChat refuses (control characters, what is not UTF-8) is taken out, and what is longer
 # than 4,000 bytes is cut, with an ellipsis.
 #
-# Exit code: 0 somebody has it; 1 it was refused, or nobody is there (the server's answer is on
-# standard error); 2 wrong use, or nothing left to say; 3 the server did not answer.
+# Exit code: 0 somebody has it, or it is kept for somebody who is away; 1 it was refused, or nobody is
+# there (the server's answer is on standard error); 2 wrong use, or nothing left to say; 3 the server
+# did not answer.
 set -u
 
 server=${LINECHAT_SERVER:-127.0.0.1:5463}
@@ -102,6 +103,7 @@ answered() {
   printf '%s\n' "$answer" | grep -q "$1"
 }
 answered '^OK MSG [^ ]* [1-9]' && exit 0
+answered '^OK MSG [^ ]* 0/[0-9]* kept ' && exit 0
 answered '^OK MSG ' && fail 1 "nobody is in $group to hear it"
 answered '^ERR' && fail 1 "$(printf '%s\n' "$answer" | grep '^ERR' | tail -n 1)"
 fail 3 "no answer from $server"

@@ -61,7 +61,7 @@ extension Directory {
 
   /// Dials those whose turn it is.
   mutating func startDials() {
-    guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials else { return }
+    guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials, !isShuttingDown else { return }
     let queue = dialQueue
     dialQueue = []
     for member in queue {
@@ -85,6 +85,7 @@ extension Directory {
     let id = makeSession(.tcp(endpoint.address), identity: nil, member: member, link: Link())
     lanes[member]!.link = id.index
     dialledPlaces[endpoint] = id.index
+    counters.dials += 1
     effects.append(.dial(id, endpoint))
   }
 
@@ -123,6 +124,7 @@ extension Directory {
   /// The link broke, or is not to be used: what was sent is sent again, later.
   mutating func linkBroke(_ session: UInt32, reason: String, now: Instant) {
     let member = sessions[session].member
+    counters.failedDials += 1
     dropLink(session)
     guard lanes[member] != nil else { return startDials() }
     if members[member].session < 0 { laneBroke(member) }

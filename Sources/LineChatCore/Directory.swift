@@ -177,6 +177,9 @@ package struct Directory: ~Copyable {
     var lines = 0
     var messages = 0
     var deliveries = 0
+    var kept = 0
+    var dials = 0
+    var failedDials = 0
     var refusals = 0
   }
 
@@ -329,8 +332,9 @@ extension Directory {
   package mutating func shutDown(now: Instant) {
     isShuttingDown = true
     for session in sessions.indices.map({ UInt32($0) }) {
-      guard sessions[session].link == nil else {
-        abandonLink(session)
+      if let link = sessions[session].link {
+        // One that is being heard to its end goes on: what was written there must not come again.
+        if link.stage != .finishing { abandonLink(session) }
         continue
       }
       fanOut.release(session)

@@ -30,8 +30,8 @@ package struct Help: Sendable {
       verb: .join, syntax: "JOIN <group> [<address>|relay]", summary: "enter a group, or make it",
       details: [
         "JOIN lobby             until this connection ends",
-        "JOIN lobby relay       until LEAVE; messages come over your connection",
-        "JOIN lobby :5001       until LEAVE; you listen at your own port 5001",
+        "JOIN lobby relay       until LEAVE; what is said while you are away is kept for you",
+        "JOIN lobby :5001       the same, and you listen at your own port 5001: nc -lk 5001",
         "the answer lists the members, one MEMBER line each",
       ]),
     Help(
@@ -41,11 +41,15 @@ package struct Help: Sendable {
       verb: .msg, syntax: "MSG <group> <text>", summary: "say something in a group",
       details: [
         "OK MSG lobby 2/3 means: handed to 2 of the 3 other members",
+        "OK MSG lobby 1/3 kept 2 means: and kept for 2 who are away, until they are back",
         "you need not be in the group",
       ]),
     Help(
       verb: .pm, syntax: "PM <peer> <text>", summary: "say something to one person",
-      details: ["<peer> is a name (bob), an address (10.0.0.2:5001) or both (bob@10.0.0.2:5001)"]),
+      details: [
+        "<peer> is a name (bob), an address (10.0.0.2:5001) or both (bob@10.0.0.2:5001)",
+        "OK PM bob kept means: bob is away and gets it when he is back",
+      ]),
     Help(
       verb: .members, syntax: "MEMBERS <group>", summary: "list who is in a group",
       details: ["a line each, in the order of joining: MEMBER <group> <name>@<place> online|away"]),
@@ -66,7 +70,10 @@ package struct Help: Sendable {
       details: ["a line each: STAT <key> <value>"]),
     Help(
       verb: .ack, syntax: "ACK <destination> <msgid>", summary: "a receipt between programs",
-      details: ["with the tag to=<name> it is passed on to that member; there is no answer"]),
+      details: [
+        "you have that message and all before it; a durable member is sent the others again",
+        "with the tag to=<name> it is passed on to that member; there is no answer",
+      ]),
     Help(
       verb: .forget, syntax: "FORGET <name> [<group>]", summary: "drop a durable member (owner)",
       details: ["only on the server's own socket: linechatd forget NAME [--group GROUP]"]),

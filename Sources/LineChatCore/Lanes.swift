@@ -203,6 +203,7 @@ extension Directory {
       return
     }
     lanes[member]!.queue[index].disk = .done
+    counters.kept += 1
     let claim = lanes[member]!.queue[index].claim
     lanes[member]!.queue[index].claim = 0
     effects.append(

@@ -182,6 +182,28 @@ struct OutreachTests {
     #expect(Deadline.now - start < 1_500_000_000)
   }
 
+  @Test("what a member is taking while the server stops does not come again")
+  func takenWhileStopping() throws {
+    let directory = try TemporaryDirectory()
+    var server = try TestServer(directory)
+    var listener = try TestListener()
+    try carol(server, listener)
+    listener.close()
+    let alice = try server.client()
+    #expect(try alice.ask("MSG lobby one") == "OK MSG lobby 0/1 kept 1")
+    alice.close()
+    listener = try TestListener(port: listener.port)
+    let connection = try listener.accept()
+    #expect(try connection.linesToEnd().count == 1)
+    server.server.stop()
+    connection.close()
+    server.stop()
+    server = try TestServer(directory)
+    let bob = try server.client()
+    try bob.send("MSG lobby two\n")
+    #expect(try listener.lines(1).map { $0.hasSuffix(" MSG lobby two") } == [true])
+  }
+
   @Test("a name held by somebody away is refused to another host, and given back to its own")
   func heldName() throws {
     let directory = try TemporaryDirectory()

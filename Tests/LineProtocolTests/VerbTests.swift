@@ -13,7 +13,7 @@ struct VerbTests {
       Verb.allCases,
       [
         "NICK", "JOIN", "LEAVE", "MSG", "PM", "ACK", "MEMBERS", "GROUPS", "PING", "HELP", "STATS",
-        "WAIT", "QUIT", "OK", "ERR", "PONG", "INFO", "MEMBER", "GROUP", "STAT",
+        "WAIT", "QUIT", "FORGET", "OK", "ERR", "PONG", "INFO", "MEMBER", "GROUP", "STAT",
       ]))
   func words(verb: Verb, word: String) {
     #expect(verb.word.description == word)
@@ -27,8 +27,8 @@ struct VerbTests {
     #expect(verb.isRequest == !isReply)
   }
 
-  @Test("there are twenty verbs")
-  func count() { #expect(Verb.allCases.count == 20) }
+  @Test("there are twenty-one verbs")
+  func count() { #expect(Verb.allCases.count == 21) }
 
   @Test(
     "nothing else is a verb",

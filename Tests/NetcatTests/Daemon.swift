@@ -29,10 +29,12 @@ final class Daemon: Sendable {
       .appendingPathComponent("linechatd").path
   }
 
-  init(_ options: [String] = []) throws {
+  /// Where no directory is given it keeps nothing.
+  init(_ options: [String] = [], keepingIn directory: TemporaryDirectory? = nil) throws {
     shared = Shared()
     let shared = shared
-    let command = [Daemon.path, "--memory", "--listen", "127.0.0.1:0"] + options
+    let memory = directory.map { ["--data-dir", $0.path] } ?? ["--memory"]
+    let command = [Daemon.path, "--listen", "127.0.0.1:0"] + memory + options
     // A thread of its own reads the log all the time: a full pipe would stop the server.
     Thread.detachNewThread {
       do {

@@ -114,6 +114,10 @@ struct ExampleTests {
     for wrong in [["hello"], ["--group", "ops", " "], ["--group", "a b", "c"], ["--what", "x"]] {
       #expect(try await Self.notify(daemon, wrong).exitCode == 2, "\(wrong)")
     }
+    let away = try daemon.client()
+    #expect(try away.ask("JOIN ops relay") == "OK JOIN ops 1")
+    try away.ask("QUIT")
+    #expect(try await Self.notify(daemon, ["--group", "ops", "hello"]).exitCode == 0)
     daemon.stop()
     #expect(try await Self.notify(daemon, ["--group", "ops", "hello"]).exitCode == 3)
   }

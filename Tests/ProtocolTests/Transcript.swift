@@ -17,7 +17,15 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     case readsOn
     case joins(groups: Int)
     case floods(group: String, bytes: Int)
+    /// At the port of this name, which is drawn where it comes first.
+    case listens(port: String)
+    case stopsListening
+    case isDialled
+    case isLetGo
+    case connectsAsOwner
     case serverIsStopped
+    case serverIsRestarted
+    case serverHasFullDisk
   }
 
   struct Step: Sendable {
@@ -107,11 +115,20 @@ extension Transcript {
     case "is closed": return .isClosed
     case "stops reading": return .stopsReading
     case "reads on, past what was on its way": return .readsOn
+    case "stops listening": return .stopsListening
+    case "is dialled": return .isDialled
+    case "is let go": return .isLetGo
+    case "connects to linechatd.sock": return .connectsAsOwner
     case "is stopped" where who == "server": return .serverIsStopped
+    case "is restarted" where who == "server": return .serverIsRestarted
+    case "has a full disk" where who == "server": return .serverHasFullDisk
     default: break
     }
     if let match = words.wholeMatch(of: /joins (\d+) groups/), let groups = Int(match.1) {
       return .joins(groups: groups)
+    }
+    if let match = words.wholeMatch(of: /listens at \{([a-z]+[0-9]*)\}/) {
+      return .listens(port: String(match.1))
     }
     let flood = /says lines of (\d+) bytes in (\S+), until nobody is left there/
     if let match = words.wholeMatch(of: flood), let bytes = Int(match.1) {
@@ -124,6 +141,11 @@ extension Transcript {
 /// What the words in braces stand for within one transcript.
 struct Placeholders {
   private var values: [String: String] = [:]
+
+  subscript(word: String) -> String? {
+    get { values[word] }
+    set { values[word] = newValue }
+  }
 
   /// The bytes to send: `{600*x}` is repeated, `{0xFF}` is a byte, `{id}` is what it was found to be.
   func bytes(of text: String) throws -> [UInt8] {

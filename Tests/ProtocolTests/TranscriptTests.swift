@@ -2,6 +2,7 @@
 // exactly as it is written, and at the end nothing more may come to anybody.
 
 import Foundation
+import LineChat
 import TestSupport
 import Testing
 
@@ -58,7 +59,11 @@ private final class Play {
     let description: String
   }
 
-  private let server: TestServer
+  private let transcript: Transcript
+  private let directory: TemporaryDirectory
+  private let disk = TestDisk()
+  private var server: TestServer
+  private var ears: [String: Ear] = [:]
   private var connections: [String: TestClient] = [:]
   private var order: [String] = []
   /// Those whose greeting has been read.
@@ -70,17 +75,27 @@ private final class Play {
   private var isSkipping = false
 
   init(_ transcript: Transcript) throws {
-    server = try TestServer { configuration in
+    self.transcript = transcript
+    directory = try TemporaryDirectory()
+    server = try Play.server(transcript, directory, disk)
+    slow = Set(transcript.steps.filter { $0.action == .stopsReading }.map(\.who))
+  }
+
+  private static func server(
+    _ transcript: Transcript, _ directory: TemporaryDirectory, _ disk: TestDisk
+  ) throws -> TestServer {
+    try TestServer(disk: disk) { configuration in
+      configuration.dataDirectory = directory.path
       for (option, value) in transcript.options {
         switch option {
         case "max-connections": configuration.connectionsMax = value
         case "max-line": configuration.lineBytesMax = value
         case "max-pending": configuration.pendingBytesMax = value
+        case "member-ttl": configuration.memberTTLSeconds = value
         default: throw TranscriptMistake(description: "there is no option --\(option)")
         }
       }
     }
-    slow = Set(transcript.steps.filter { $0.action == .stopsReading }.map(\.who))
   }
 
   /// The connections go first: the server, in its end, waits for theirs.
@@ -88,6 +103,13 @@ private final class Play {
 
   func perform(_ step: Transcript.Step) throws {
     switch step.action {
+    case .sends(let text) where ears[step.who] != nil:
+      try ear(step.who).send(try placeholders.bytes(of: text) + [0x0A])
+    case .receives(let text) where ears[step.who] != nil:
+      let line = try ear(step.who).line() ?? "<let go>"
+      guard placeholders.match(text, line) else {
+        throw Difference(description: "should have heard\n  \(text)\nbut heard\n  \(line)")
+      }
     case .sends(let text):
       try greeting(of: step.who)
       try connection(step.who).send(try placeholders.bytes(of: text) + [0x0A])
@@ -112,8 +134,39 @@ private final class Play {
       try connection(step.who).readFaster()
     case .joins(let groups): try join(groups, step.who)
     case .floods(let group, let bytes): try flood(group, bytes, step.who)
+    case .listens(let name): try listen(at: name, step.who)
+    case .stopsListening: try ear(step.who).close()
+    case .isDialled: try ear(step.who).accept()
+    case .isLetGo: try ear(step.who).beLetGo()
+    case .connectsAsOwner:
+      let path = "unix:\(directory.path)/linechatd.sock"
+      connections[step.who] = try TestClient(ListenAddress(parsing: path))
+      order.append(step.who)
     case .serverIsStopped: server.server.stop()
+    case .serverIsRestarted: try restart()
+    case .serverHasFullDisk: disk.fill()
     }
+  }
+
+  /// Every connection is gone with it; those who listen stay.
+  private func restart() throws {
+    connections = [:]
+    order = []
+    greeted = []
+    closed = []
+    server.stop()
+    server = try Play.server(transcript, directory, disk)
+  }
+
+  private func ear(_ who: String) throws -> Ear {
+    guard let ear = ears[who] else { throw Difference(description: "does not listen") }
+    return ear
+  }
+
+  private func listen(at name: String, _ who: String) throws {
+    let ear = try Ear(port: placeholders[name].flatMap { UInt16($0) })
+    placeholders[name] = String(ear.port)
+    ears[who] = ear
   }
 
   private func connection(_ who: String) throws -> TestClient {
@@ -199,6 +252,10 @@ private final class Play {
           throw Difference(description: "\(who) received more: \(line)")
         }
       }
+    }
+    for who in ears.keys.sorted() {
+      guard let line = try ear(who).more() else { continue }
+      throw Difference(description: "\(who) heard more: \(line)")
     }
   }
 }

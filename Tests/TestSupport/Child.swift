@@ -172,6 +172,12 @@ package final class Child {
     if exitCode == nil { kill(process, number) }
   }
 
+  /// Ends it at once, and what it started.
+  package func end() throws {
+    if exitCode == nil { kill(-process, SIGKILL) }
+    _ = try finish()
+  }
+
   /// All that came on a stream so far.
   package func text(of stream: Stream) -> String {
     String(decoding: received[stream.rawValue], as: UTF8.self)

@@ -12,22 +12,34 @@ package final class TestListener {
   private var filling: [Int32] = []
 
   /// Listens on a free port of 127.0.0.1, or on one that was free before.
-  package init(port: UInt16 = 0) throws {
-    descriptor = socket(AF_INET, TestListener.kind, 0)
+  package init(port: UInt16? = nil) throws {
+    (descriptor, self.port) = try TestListener.bound(to: port)
+    guard listen(descriptor, 16) == 0 else { throw TestFailure("listen: errno \(errno)") }
+  }
+
+  /// A port of 127.0.0.1 at which nobody listens now, and that the system does not give to others by
+  /// itself: what is dialled while its listener is down must not be another test's.
+  package static func unusedPort() throws -> UInt16 {
+    let (descriptor, port) = try bound(to: nil)
+    Glibc.close(descriptor)
+    return port
+  }
+
+  private static func bound(to wanted: UInt16?) throws -> (descriptor: Int32, port: UInt16) {
+    let descriptor = socket(AF_INET, kind, 0)
     var on: Int32 = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
     let host = IPAddress(v4: 0x7F00_0001)
-    let number = descriptor
-    guard SocketAddress.with(host, port: port, { bind(number, $0, $1) }) == 0 else {
-      throw TestFailure("bind: errno \(errno)")
+    for _ in 1...1_000 {
+      let port = wanted ?? .random(in: 20_000..<32_768)
+      if SocketAddress.with(host, port: port, { bind(descriptor, $0, $1) }) == 0 {
+        return (descriptor, port)
+      }
+      guard wanted == nil, errno == EADDRINUSE else { break }
     }
-    var name = sockaddr_in()
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    _ = withUnsafeMutablePointer(to: &name) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(number, $0, &length) }
-    }
-    self.port = UInt16(bigEndian: name.sin_port)
-    guard listen(descriptor, 16) == 0 else { throw TestFailure("listen: errno \(errno)") }
+    let code = errno
+    Glibc.close(descriptor)
+    throw TestFailure("bind: errno \(code)")
   }
 
   deinit { close() }
