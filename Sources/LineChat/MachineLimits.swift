@@ -64,6 +64,9 @@ enum MachineLimits {
   /// From then on the last snapshot may still be written so long.
   static let lastSnapshotMicroseconds: Int64 = 400_000
 
+  /// Where more is kept for members than this, the snapshot at a graceful end is left out.
+  static let lastSnapshotBytes = 16 << 20
+
   /// Keepalive: after so many seconds of silence the kernel asks, …
   static let keepaliveIdleSeconds: Int32 = 30
   /// … again in this interval, …

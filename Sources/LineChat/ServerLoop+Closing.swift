@@ -48,6 +48,8 @@ extension ServerLoop {
   /// Takes the connection out of the loop; it is closed at the end of the round.
   func release(_ connection: Connection) {
     guard connection.stage != .gone else { return }
+    // First of all: while a round is written, `connections` may be all that keeps it alive.
+    leaving.append(connection)
     connection.stage = .gone
     pendingBytes -= connection.backlogBytes
     connection.dropBacklog()
@@ -55,7 +57,6 @@ extension ServerLoop {
     connections[Int(connection.slot)] = nil
     connectionCount -= 1
     if connection.isDialled { dialledCount -= 1 }
-    leaving.append(connection)
   }
 
   /// The index of its session may be another's from now on.

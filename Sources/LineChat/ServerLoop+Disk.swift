@@ -137,7 +137,10 @@ extension ServerLoop {
   func closeDisk(by deadline: Int64) {
     guard let disk else { return }
     takeOutcomes()
-    disk.journal.snapshot(stored(disk.serverID, disk.versionStart))
+    // With much kept it would take longer than an end may: the next start reads the journal instead.
+    if directory.keptBytes <= MachineLimits.lastSnapshotBytes || disk.breakdown != nil {
+      disk.journal.snapshot(stored(disk.serverID, disk.versionStart))
+    }
     let end = deadline + MachineLimits.lastSnapshotMicroseconds
     let left = end - SystemClock.now().monotonicMicroseconds
     if disk.journal.finish(withinMicroseconds: max(left, MachineLimits.lastSnapshotMicroseconds)) {

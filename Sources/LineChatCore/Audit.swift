@@ -250,6 +250,7 @@ extension Directory {
       for kept in lane.queue where kept.claim != 0 { claimed[kept.claim, default: 0] += 1 }
     }
     audit.hold(dialledPlaces.count <= Limits.dials, "too many dials")
+    audit.hold(keptBytes == lanes.values.reduce(0) { $0 + $1.bytes }, "what all lanes hold")
     for (number, claim) in claims {
       audit.hold(claim.waiting == claimed[number], "a sender waits for \(claim.waiting)")
     }

@@ -27,6 +27,8 @@ struct Link {
   var stage = Stage.dialling
   /// Counts what happened, for deadlines.
   var step: UInt64 = 0
+  /// When it has lived long enough, on the monotonic clock.
+  var endsAt: Int64 = 0
 }
 
 extension Directory {
@@ -72,7 +74,9 @@ extension Directory {
         lanes[member]?.isQueuedForDial = false
         continue
       }
-      if dialledPlaces.count >= Limits.dials || dialledPlaces[endpoint] != nil {
+      let isHostBusy =
+        dialledPlaces.keys.count { $0.address == endpoint.address } >= Limits.dialsPerHost
+      if dialledPlaces.count >= Limits.dials || dialledPlaces[endpoint] != nil || isHostBusy {
         dialQueue.append(member)
       } else {
         lanes[member]!.isQueuedForDial = false
@@ -96,6 +100,7 @@ extension Directory {
     guard isLive(id), sessions[id.index].link?.stage == .dialling else { return }
     let member = sessions[id.index].member
     sessions[id.index].heardAt = now.monotonicMicroseconds
+    sessions[id.index].link!.endsAt = now.monotonicMicroseconds + Limits.linkMicroseconds
     if members[member].speaksTags {
       enter(.greeting, id, within: Limits.greetingMicroseconds, now: now)
     } else {
@@ -249,11 +254,18 @@ extension Directory {
     case .ack where link.stage == .open:
       guard view.word() != nil, let word = view.word(), let acknowledgedID = MessageID(bytes: word)
       else { return }
+      let waitingBefore = lanes[member]?.queue.count ?? 0
       acknowledged(acknowledgedID, by: member, now: now)
       guard let lane = lanes[member], !lane.queue.isEmpty else { return finishLink(id) }
       if lane.sent < lane.queue.count { sendLane(of: member, to: id.index, isTagged: true) }
+      // An acknowledgement of nothing buys no time.
+      guard lane.queue.count < waitingBefore else { return }
+      lanes[member]!.failures = 0
+      guard now.monotonicMicroseconds < link.endsAt else {
+        return giveUp(id, reason: "it takes long", now: now)
+      }
       enter(.open, id, within: Limits.acknowledgeMicroseconds, now: now)
-    case .ping:
+    case .ping where link.stage == .greeting || link.stage == .open:
       fanOut.send(to: id.index, isReply: true) { $0.append("PONG\n") }
     default: break
     }
@@ -267,8 +279,6 @@ extension Directory {
   private mutating func wasReached(_ member: Int32, now: Instant) {
     members[member].seenAt = now.wallMicroseconds
     expiring.remove(member)
-    lanes[member]?.failures = 0
-    lanes[member]?.retryAt = 0
     effects.append(.event(.reachable(members[member].wire)))
   }
 

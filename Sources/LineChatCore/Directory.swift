@@ -154,6 +154,8 @@ package struct Directory: ~Copyable {
   var pending: [Ticket: Pending] = [:]
   /// What waits for members, by member.
   var lanes: [Int32: Lane] = [:]
+  /// What all lanes hold.
+  package internal(set) var keptBytes = 0
   var claims: [UInt64: Claim] = [:]
   /// Members to be dialled, in order.
   var dialQueue: Deque<Int32> = []

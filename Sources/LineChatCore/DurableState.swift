@@ -54,7 +54,8 @@ extension Directory {
       state.members.append(
         DurableState.Member(
           name: member.name.description, place: member.place.description, host: host,
-          key: member.identity?.fingerprint, tags: member.speaksTags ? true : nil, seen: Timestamp.text(member.seenAt)))
+          key: member.identity?.fingerprint, tags: member.speaksTags ? true : nil,
+          seen: Timestamp.text(member.seenAt)))
       let waiting = (lanes[index]?.queue ?? []).filter { $0.disk == .done }
       if !waiting.isEmpty {
         state.kept.append(
@@ -141,7 +142,8 @@ extension Directory {
         dropIfUnused(member)
       }
     case .nick(let name):
-      if let member = whose(source.name, message.tags), names[name] == nil || names[name] == member {
+      if let member = whose(source.name, message.tags), names[name] == nil || names[name] == member
+      {
         let identity = message.tags["key"].map(Identity.init(fingerprint:))
         applyRename(member, to: name, by: identity, isTagged: message.tags["tags"] != nil, now: now)
       }
@@ -210,19 +212,28 @@ extension Directory {
     let place = lane.queue.lastIndex { $0.stamp <= stamp }.map { $0 + 1 } ?? 0
     lane.queue.insert(kept, at: place)
     lane.bytes += kept.bytes
+    keptBytes += kept.bytes
     lanes[member] = lane
   }
 
   private mutating func replayDelivered(_ id: MessageID, _ member: Int32) {
     guard var lane = lanes[member] else { return }
     lane.queue.removeAll { $0.id.stream == id.stream && $0.id.sequence <= id.sequence }
+    keptBytes -= lane.bytes
     lane.bytes = lane.queue.reduce(0) { $0 + $1.bytes }
+    keptBytes += lane.bytes
     lanes[member] = lane
     dropLaneIfEmpty(member)
   }
 
   /// After the last record: what waits is tried at once.
   package mutating func restored(now: Instant) {
-    for member in lanes.keys.sorted() { tryToReach(member, now: now) }
+    for member in lanes.keys.sorted() {
+      // Records may have come in another order than the messages.
+      for index in lanes[member]!.queue.indices {
+        lanes[member]!.queue[index].number = nextTicket().number
+      }
+      tryToReach(member, now: now)
+    }
   }
 }

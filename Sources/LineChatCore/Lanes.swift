@@ -18,7 +18,8 @@ import LineProtocol
 struct Kept {
   enum Disk { case none, underWay, done }
 
-  let number: UInt64
+  /// Rises along the lane.
+  var number: UInt64
   /// The line as it is heard, without tags and end: `:alice@relay MSG lobby hi`.
   let line: [UInt8]
   /// The word behind the verb, by which it is acknowledged.
@@ -131,7 +132,9 @@ extension Directory {
       number: nextTicket().number, line: line, destination: destination, id: id, stamp: stamp)
     kept.claim = claim
     var lane = lanes[member] ?? Lane(number: nextTicket().number)
-    guard lane.bytes + kept.bytes <= Limits.keptBytes else {
+    guard lane.bytes + kept.bytes <= Limits.keptBytes,
+      keptBytes + kept.bytes <= Limits.keptBytesOfAll
+    else {
       claims[claim]?.failure = Refusal(
         .rateLimited, .pm,
         "what waits for \(members[member].name) fills its room; try again when some of it is gone")
@@ -141,6 +144,7 @@ extension Directory {
     claims[claim]?.members.append(member)
     lane.queue.append(kept)
     lane.bytes += kept.bytes
+    keptBytes += kept.bytes
     lanes[member] = lane
     if !tryToReach(member, now: now) || lanes[member]?.isLate == true {
       putOnDisk(kept.number, member)
@@ -157,11 +161,13 @@ extension Directory {
       number: nextTicket().number, line: line, destination: destination, id: id, stamp: stamp)
     while lane.bytes + kept.bytes > Limits.keptBytes, let oldest = lane.queue.popFirst() {
       lane.bytes -= oldest.bytes
+      keptBytes -= oldest.bytes
       lane.sent = max(0, lane.sent - 1)
       noteDelivered([oldest], to: member)
     }
     lane.queue.append(kept)
     lane.bytes += kept.bytes
+    keptBytes += kept.bytes
     lane.sent = lane.queue.count
     lanes[member] = lane
   }
@@ -230,6 +236,7 @@ extension Directory {
     claims[kept.claim]?.waiting -= 1
     lanes[member]!.queue.remove(at: index)
     lanes[member]!.bytes -= kept.bytes
+    keptBytes -= kept.bytes
     if index < lanes[member]!.sent { lanes[member]!.sent -= 1 }
     dropLaneIfEmpty(member)
     settle(kept.claim)
@@ -341,7 +348,10 @@ extension Directory {
   private mutating func takeOut(
     _ arrived: [Kept], of lane: inout Lane, _ member: Int32, now: Instant
   ) {
-    for kept in arrived { lane.bytes -= kept.bytes }
+    for kept in arrived {
+      lane.bytes -= kept.bytes
+      keptBytes -= kept.bytes
+    }
     lanes[member] = lane
     dropLaneIfEmpty(member)
     noteDelivered(arrived, to: member)
@@ -393,6 +403,7 @@ extension Directory {
   /// The member is no more: what waited for it is reported.
   mutating func dropLane(of member: Int32, reason: String) {
     guard let lane = lanes.removeValue(forKey: member) else { return }
+    keptBytes -= lane.bytes
     if let link = lane.link {
       abandonLink(link)
       startDials()

@@ -60,6 +60,20 @@ package enum Limits {
   /// What may wait for one member, with the room each message takes in memory.
   package static let keptBytes = 1 << 20
 
+  /// What may wait for all members together: it lies in memory and in each snapshot.
+  package static let keptBytesOfAll = 128 << 20
+
+  /// Names that may be connected or in a roster for a further durable membership to be taken.
+  package static let names = 200_000
+
+  /// Connections to members at one host under way at once, so that one host with many addresses
+  /// does not keep the others waiting.
+  package static let dialsPerHost = 8
+
+  /// How long a connection that was dialled may live, however much it acknowledges: others wait for
+  /// their turn. What is left goes with the next one.
+  package static let linkMicroseconds: Int64 = 30_000_000
+
   /// Connections to members under way at once. A member that does not answer holds one for the two
   /// seconds of a dial, so that sixteen members a second are tried even where nobody answers.
   package static let dials = 32

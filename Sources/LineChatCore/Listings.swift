@@ -149,6 +149,7 @@ extension Directory {
       ("bytes-received", machine.bytesReceived),
       ("bytes-sent", machine.bytesSent),
       ("bytes-pending", machine.pendingBytes),
+      ("bytes-kept", keptBytes),
     ]
     for (key, value) in lines {
       reply(request.session, request.label) { buffer in

@@ -197,6 +197,10 @@ extension Directory {
     let present = membership(of: member, in: name)
     if present == nil { try checkRoom(for: member, in: name) }
     if let place, place != members[member].place { try checkPlace(place) }
+    if place != nil && !members[member].isDurable && names.count > Limits.names {
+      throw Refusal(
+        .rateLimited, .join, "this server keeps no more members; JOIN \(name) alone still works")
+    }
     let isChange =
       place != nil && (present?.isDurable != true || place != members[member].place)
     if isChange, let place {
@@ -229,7 +233,7 @@ extension Directory {
     guard !address.isUnspecified && !address.isMulticast else {
       throw refusal(.badAddress, "nobody can be reached at \(endpoint)")
     }
-    guard !configuration.listenEndpoints.contains(endpoint) else {
+    guard !isOwnAddress(endpoint) else {
       throw refusal(
         .badAddress, "\(endpoint) is this server's own address; name the one you listen at")
     }
@@ -244,6 +248,16 @@ extension Directory {
         "\(address) is not where you connect from; JOIN <group> :\(endpoint.port) means your own")
     }
     return .direct(endpoint)
+  }
+
+  /// Whether the server itself listens there: by that very address, or by all of this machine's.
+  private func isOwnAddress(_ endpoint: Endpoint) -> Bool {
+    configuration.listenEndpoints.contains { own in
+      own == endpoint
+        || own.port == endpoint.port && own.address.isUnspecified
+          && (endpoint.address.isLoopback
+            || configuration.localAddresses.contains(endpoint.address))
+    }
   }
 
   private func checkPlace(_ place: Place) throws(Refusal) {

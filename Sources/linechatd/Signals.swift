@@ -17,6 +17,8 @@ enum Signals {
   /// Before any other thread exists: each takes this over from the one that made it.
   static func block() {
     signal(SIGPIPE, SIG_IGN)
+    // A file that may not grow is a write that fails, and is said as such.
+    signal(SIGXFSZ, SIG_IGN)
     var set = awaited
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }

@@ -288,6 +288,64 @@ struct LaneTests {
     #expect(stage.take("alice") == ["OK PM carol kept"])
   }
 
+  @Test("who acknowledges nothing that waits gains no time by it")
+  func acknowledgesNothing() {
+    let stage = Stage()
+    stage.play(
+      """
+      + join 10.0.0.3
+      join> @x=1 NICK node
+      join< OK NICK node
+      join> @x=1 JOIN ops :5001
+      join< {*}
+      join< {*}
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      - join
+      = 2
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 protocol=1 name=node
+      """, ignoringHeard: true)
+    for _ in 0..<2 {
+      stage.pass(seconds: 2)
+      stage.send("10.0.0.3:5001", "ACK q 0123456789abcdef.7")
+    }
+    #expect(!stage.isClosed("10.0.0.3:5001"))
+    stage.pass(seconds: 1)
+    #expect(stage.isClosed("10.0.0.3:5001"))
+  }
+
+  @Test("a plain member whose side is being ended is not answered")
+  func talksBack() {
+    carolAway().play(
+      """
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :alice@relay MSG ops one
+      10.0.0.3:5001> PING
+      10.0.0.3:5001> PING again
+      10.0.0.3:5001> MSG ops I can talk
+      $ 10.0.0.3:5001
+      alice< OK MSG ops 1/1
+      """)
+  }
+
+  @Test("no address of a server that listens on all is anybody's place")
+  func allAddresses() {
+    Stage { $0.listenEndpoints = [Endpoint("0.0.0.0:5463")!] }.play(
+      """
+      a> JOIN ops 127.0.0.2:5463
+      a< ERR bad-address JOIN {*}
+      a> JOIN ops 192.168.1.10:5463
+      a< ERR bad-address JOIN {*}
+      a> JOIN ops :5463
+      a< ERR bad-address JOIN {*}
+      """)
+  }
+
   @Test("programs keep their own messages for those who are away")
   func taggedSender() {
     let stage = carolAway("relay")

@@ -16,6 +16,24 @@ struct OutreachTests {
     #expect(try client.linesToEnd().suffix(2) == ["OK JOIN lobby 1", "OK QUIT"])
   }
 
+  @Test("a member that talks back when it should end harms nobody")
+  func talksBack() throws {
+    let server = try TestServer()
+    let listener = try TestListener()
+    try carol(server, listener)
+    let alice = try server.client()
+    for number in 1...20 {
+      try alice.send("MSG lobby \(number)\n")
+      let dialled = try listener.accept()
+      try dialled.expect(":guest2@relay MSG lobby \(number)")
+      #expect(try dialled.line() == nil)
+      try dialled.send("PING\nPING\nMSG lobby back\n")
+      dialled.close()
+      #expect(try alice.line(startingWith: "OK MSG") == "OK MSG lobby 1/1")
+    }
+    #expect(try alice.ask("PING") == "PONG")
+  }
+
   @Test("a listening socket is a member: it gets everything, before and after a restart")
   func listenerIsMember() throws {
     let directory = try TemporaryDirectory()
