@@ -54,7 +54,8 @@ extension Directory {
       state.members.append(
         DurableState.Member(
           name: member.name.description, place: member.place.description, host: host,
-          key: member.identity?.fingerprint, tags: member.speaksTags ? true : nil, seen: Timestamp.text(member.seenAt)))
+          key: member.identity?.fingerprint, tags: member.speaksTags ? true : nil,
+          seen: Timestamp.text(member.seenAt)))
       let waiting = (lanes[index]?.queue ?? []).filter { $0.disk == .done }
       if !waiting.isEmpty {
         state.kept.append(
@@ -141,7 +142,8 @@ extension Directory {
         dropIfUnused(member)
       }
     case .nick(let name):
-      if let member = whose(source.name, message.tags), names[name] == nil || names[name] == member {
+      if let member = whose(source.name, message.tags), names[name] == nil || names[name] == member
+      {
         let identity = message.tags["key"].map(Identity.init(fingerprint:))
         applyRename(member, to: name, by: identity, isTagged: message.tags["tags"] != nil, now: now)
       }
