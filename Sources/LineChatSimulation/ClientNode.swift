@@ -232,7 +232,10 @@ final class ClientNode: Node {
     default:
       guard rest.first == 0x3A && isProgram else { break }
       try hearChange(line, tags)
-      if let id = tags["msgid"], words[1] == "MSG" || words[1] == "PM", world.chance(2) {
+      // What was heard under one name is not acknowledged under another.
+      let isRenaming = outstanding.contains { $0.reply?.verb == "NICK" }
+      if let id = tags["msgid"], words[1] == "MSG" || words[1] == "PM", !isRenaming, world.chance(2)
+      {
         send(.line, "@x=y ACK \(words[2]) \(id)", reply: nil, label: nil, world)
       }
     }

@@ -73,13 +73,14 @@ extension ServerNode {
     world.note("the server crashes, \(count) of \(journal.surviving.upperBound) records are left")
     letGo(world)
     let now = moment(world)
-    start()
+    start(world.options)
     do throws(Wrong) {
       if let state {
         let faults = directory.restore(state, now: now)
         if let fault = faults.first { throw Wrong("in the snapshot: \(fault)") }
       }
       for record in records {
+        if world.options.sabotage == .loseRecord && world.chance(5) { continue }
         world.note("replayed is \(Ear.text(record.line))")
         do throws(Refusal) { try directory.replay(record, now: now) } catch {
           throw Wrong("\(Ear.text(record.line)) is not replayed: \(error.text)")

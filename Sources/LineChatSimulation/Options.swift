@@ -92,7 +92,8 @@ package struct Options: CustomStringConvertible, Sendable {
       hasSlowReaders ? "slow-readers" : "", hasResets ? "resets" : "",
       hasHalfCloses ? "half-closes" : "", hasHalfLines ? "half-lines" : "",
       hasSilence ? "silence" : "", hasKeys ? "keys" : "",
-      crashesOneIn > 0 ? "crashes=1/\(crashesOneIn)" : "", dialFaults > 0 ? "dials=\(dialFaults)/4" : "",
+      crashesOneIn > 0 ? "crashes=1/\(crashesOneIn)" : "",
+      dialFaults > 0 ? "dials=\(dialFaults)/4" : "",
       diskFailsOneIn > 0 ? "disk-fails=1/\(diskFailsOneIn)" : "",
       hasClockJumps ? "clock-jumps" : "", hasLateTimers ? "late-timers" : "",
       endsByShutdown ? "shutdown" : "",
@@ -119,5 +120,5 @@ package enum Sabotage: String, CaseIterable, Sendable {
   case loseDelivery, doubleDelivery, swapDeliveries, misdeliver, alterText, echoToSender
   case loseReply, wrongLabel, wrongCount, staleVersion, splitListing, tagsToPlain
   case confirmFailedWrite, failWrittenWrite, forgetTicket, forgetReset, forgetClose, forgetResume
-  case forgetTick, loseLine
+  case forgetTick, loseLine, loseRecord, repeatVersions
 }

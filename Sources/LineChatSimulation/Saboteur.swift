@@ -64,7 +64,7 @@ func spoilLines(_ said: inout [[[UInt8]]], _ sabotage: Sabotage, _ world: World)
       said[victim][at].insert(contentsOf: "@x=y ".utf8, at: 0)
     }
   case .confirmFailedWrite, .failWrittenWrite, .forgetTicket, .forgetReset, .forgetClose,
-    .forgetResume, .forgetTick, .loseLine:
+    .forgetResume, .forgetTick, .loseLine, .loseRecord, .repeatVersions:
     break
   }
 }

@@ -143,4 +143,212 @@ struct FindingTests {
     let audit = stage.directory.audit()
     #expect(audit.problems == [])
   }
+
+  // MARK: Members who are away
+
+  /// carol, durable and away; alice is connected.
+  private func carolAway(_ place: String, _ head: String = "") -> Stage {
+    let stage = Stage()
+    stage.open("carol", from: "10.0.0.3")
+    stage.send("carol", head + "NICK carol")
+    stage.send("carol", head + "JOIN ops \(place)")
+    stage.send("carol", "QUIT")
+    stage.send("alice", "NICK alice")
+    for name in ["carol", "alice"] { _ = stage.take(name) }
+    return stage
+  }
+
+  /// A server that starts with what the other's journal holds.
+  private func restarted(_ stage: Stage) -> Stage {
+    let next = Stage()
+    for record in stage.journal { try! next.directory.replay(record, now: next.now) }
+    next.directory.restored(now: next.now)
+    next.settle()
+    return next
+  }
+
+  @Test("a name can be taken up while a message for it is on its way to the disk")
+  func backWhileKept() {
+    let stage = carolAway("relay")
+    stage.disk = .byHand
+    stage.play(
+      """
+      alice> PM carol hi
+      + again 10.0.0.3
+      again> NICK carol
+      again< OK NICK carol
+      again< :alice@relay PM carol hi
+      alice< OK PM carol
+      """)
+    stage.disk()
+  }
+
+  @Test("who waits for a member that is forgotten is answered")
+  func forgottenWhileDialled() {
+    carolAway(":5001").play(
+      """
+      alice> PM carol hi
+      ? 10.0.0.3:5001
+      + o owner
+      o> FORGET carol
+      x 10.0.0.3:5001
+      alice< ERR unreachable PM {*}
+      o< OK FORGET carol 1
+      """)
+  }
+
+  @Test("when a dial is given up, the next member at the same address is dialled")
+  func nextAtTheAddress() {
+    let stage = carolAway(":5001")
+    stage.play(
+      """
+      + dan 10.0.0.3
+      dan> NICK dan
+      dan< OK NICK dan
+      dan> JOIN dev :5001
+      dan< {*}
+      dan< OK JOIN dev 1
+      - dan
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      bob> MSG dev two
+      + again 10.0.0.3
+      again> NICK carol
+      again< OK NICK carol
+      again< :alice@relay MSG ops one
+      alice< OK MSG ops 1/1
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< :guest4@relay MSG dev two
+      $ 10.0.0.3:5001
+      bob< OK MSG dev 1/1
+      """)
+  }
+
+  @Test("who is taken out of a group in its WAIT does not count what is said there")
+  func forgottenInWait() {
+    let stage = Stage()
+    stage.play(
+      """
+      carol> NICK carol
+      carol< OK NICK carol
+      carol> JOIN ops relay
+      carol< {*}
+      carol< OK JOIN ops 1
+      bob> JOIN ops
+      bob< {*}
+      bob< {*}
+      bob< OK JOIN ops 2
+      carol< {*}
+      carol> WAIT 5 1
+      + o owner
+      o> FORGET carol
+      bob< :carol@relay LEAVE ops forgotten by the server's owner
+      o< OK FORGET carol 1
+      bob> MSG ops hi
+      bob< OK MSG ops 0/0
+      = 5
+      carol< OK WAIT 0
+      """)
+  }
+
+  @Test("what was known of one address is not said of the next")
+  func anotherAddress() {
+    let stage = Stage()
+    stage.play(
+      """
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 name=node
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      $ 10.0.0.3:5001
+      node> @x=1 JOIN dev :5002
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5002
+      node> MEMBERS ops
+      node< MEMBER ops node@10.0.0.3:5002 online tags
+      node< {*}
+      """)
+  }
+
+  @Test("what is kept while a new name is on its way to the disk is found after a restart")
+  func keptForNewName() {
+    for fails in [false, true] {
+      let stage = Stage()
+      stage.open("carol", from: "10.0.0.3")
+      stage.send("carol", "NICK carol")
+      stage.send("carol", "JOIN ops relay")
+      stage.disk = .byHand
+      stage.send("carol", "NICK zoe")
+      stage.gone("carol")
+      stage.send("alice", "PM carol hi")
+      stage.disk(fails: fails ? "no space left on device" : nil)
+      stage.disk()
+      #expect(stage.take("alice").last == "OK PM carol kept")
+      let state = restarted(stage).directory.durableState()
+      #expect(state.kept.map(\.member) == [fails ? "carol" : "zoe"])
+    }
+  }
+
+  @Test("a member that is forgotten under its old name stays forgotten")
+  func forgottenWithNewName() {
+    let stage = Stage()
+    stage.send("carol", "NICK carol")
+    stage.send("carol", "JOIN ops relay")
+    stage.disk = .byHand
+    stage.send("carol", "NICK zoe")
+    stage.open("o", from: "owner")
+    stage.send("o", "FORGET carol")
+    stage.disk()
+    stage.disk()
+    #expect(restarted(stage).directory.durableState().members == [])
+  }
+
+  @Test("what the disk refused at first comes in its place after a restart")
+  func orderAfterRefusal() {
+    let stage = Stage()
+    stage.send("node", "@x=1 NICK node")
+    stage.send("node", "@x=1 JOIN ops relay")
+    stage.send("alice", "MSG ops one")
+    stage.disk = .byHand
+    stage.gone("node")
+    stage.disk(fails: "no space left on device")
+    stage.disk = .immediate
+    stage.send("alice", "MSG ops two")
+    stage.open("node")
+    stage.send("node", "@x=1 NICK node")
+    stage.gone("node")
+    let messages = restarted(stage).directory.durableState().kept.first?.messages ?? []
+    #expect(messages.map { $0.suffix(3) } == ["one", "two"])
+  }
+
+  @Test("a program is a program after a restart: nothing is said before it says who it is")
+  func tagsOverRestarts() {
+    restarted(carolAway(":5001", "@x=1 ")).play(
+      """
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      """)
+  }
+
+  @Test("a name that was taken up with a key is the key's after a restart")
+  func keyOverRestarts() {
+    let stage = carolAway("relay")
+    stage.open("again", from: "10.0.0.3", key: "KEY")
+    stage.send("again", "NICK carol")
+    restarted(stage).play(
+      """
+      + other 10.9.9.9 KEY
+      other> NICK carol
+      other< OK NICK carol
+      """)
+  }
 }
