@@ -136,7 +136,8 @@ extension Model {
       if name != wish.person.name { names[name] = nil }
     case .drop(_, let oblivion):
       oblivion.hasFailed = true
-      return forgot(oblivion)
+      forgot(oblivion)
+      return forgetIfUnused(wish.person)
     }
     forgetIfUnused(wish.person)
     guard !wish.caller.hasEnded else { return }

@@ -16,8 +16,8 @@ package struct Outcome: Sendable {
 
 package enum Simulation {
   /// Simulated time after the last fault in which all must be as it should: longer than the longest
-  /// WAIT of the workload and than a silent program is suffered.
-  private static let healingMicroseconds: Int64 = 200_000_000
+  /// WAIT of the workload, than a silent program is suffered, and than the pause between two dials.
+  private static let healingMicroseconds: Int64 = 400_000_000
 
   package static func run(_ options: Options, isRecording: Bool = false) -> Outcome {
     let world = World(options, isRecording: isRecording)
