@@ -257,13 +257,14 @@ extension Directory {
       let waitingBefore = lanes[member]?.queue.count ?? 0
       acknowledged(acknowledgedID, by: member, now: now)
       guard let lane = lanes[member], !lane.queue.isEmpty else { return finishLink(id) }
-      if lane.sent < lane.queue.count { sendLane(of: member, to: id.index, isTagged: true) }
-      // An acknowledgement of nothing buys no time.
-      guard lane.queue.count < waitingBefore else { return }
-      lanes[member]!.failures = 0
-      guard now.monotonicMicroseconds < link.endsAt else {
+      let isProgress = lane.queue.count < waitingBefore
+      if isProgress && now.monotonicMicroseconds >= link.endsAt {
         return giveUp(id, reason: "it takes long", now: now)
       }
+      if lane.sent < lane.queue.count { sendLane(of: member, to: id.index, isTagged: true) }
+      // An acknowledgement of nothing buys no time.
+      guard isProgress else { return }
+      lanes[member]!.failures = 0
       enter(.open, id, within: Limits.acknowledgeMicroseconds, now: now)
     case .ping where link.stage == .greeting || link.stage == .open:
       fanOut.send(to: id.index, isReply: true) { $0.append("PONG\n") }

@@ -89,6 +89,8 @@ final class Dial {
   var stage = Stage.dialling
   /// When it came so far.
   var since: Int64
+  /// When the connection was made.
+  var stands: Int64 = 0
   var mustFinish = false
   var mustClose = false
 
@@ -351,6 +353,7 @@ extension Model {
 
   func answered(_ dial: Dial) {
     dial.since = now
+    dial.stands = now
     guard !dial.person.saysTags else {
       dial.stage = .greeting
       return
@@ -384,10 +387,16 @@ extension Model {
 
   func acknowledged(_ id: MessageID, on dial: Dial) {
     guard dial.stage == .open else { return }
+    let before = dial.person.lane.count
     acknowledged(id, by: dial.person)
-    dial.since = now
     guard !dial.person.lane.isEmpty else { return finishing(dial) }
+    let isProgress = dial.person.lane.count < before
+    if isProgress && now >= dial.stands + Limits.linkMicroseconds {
+      dial.mustClose = true
+      return broke(dial)
+    }
     send(dial.person, to: dial.ear, path: dial, isTagged: true)
+    if isProgress { dial.since = now }
   }
 
   /// Everything was written and the other side has ended, or had its time.
