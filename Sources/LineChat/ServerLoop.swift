@@ -222,7 +222,8 @@ final class ServerLoop {
       case .overrun(let session):
         if let connection = connection(of: session) { dropAsSlow(connection) }
       case .resume(let session): resume(session)
-      case .dial(let session, let endpoint): dial(session, endpoint)
+      case .dial(let session, let endpoint, _): dial(session, endpoint)
+      case .dialServer: preconditionFailure("a server has no server")
       case .finish(let session): finish(session)
       case .persist(let record, let ticket): persist(record, ticket)
       case .note(let record): note(record)

@@ -74,8 +74,11 @@ package enum Effect: Hashable, Sendable {
   case persist(Record, Ticket)
   /// Put the record on disk with the next one; nobody waits for it.
   case note(Record)
-  /// Connect to the address, then say `dialled` or `dialFailed`. The session is there already.
-  case dial(SessionID, Endpoint)
+  /// Connect to the address, then say `dialled` or `dialFailed`. The session is there already. With
+  /// `from`, our end is to have that address if this machine has it: others know us by it.
+  case dial(SessionID, Endpoint, from: IPAddress? = nil)
+  /// A node: look the server up, connect to it, then as with `dial`.
+  case dialServer(SessionID)
   /// Write what is due to it, end our side, read on until the other side ends or a second has
   /// passed, close, and say `finished`; or `closed` where it breaks on the way.
   case finish(SessionID)

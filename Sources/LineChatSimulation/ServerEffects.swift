@@ -71,7 +71,8 @@ extension ServerNode {
       world.note("noted is \(Ear.text(record.line))")
       try model.noting(record)
       journal.add(record, nil)
-    case .dial(let id, let endpoint): try dial(id, endpoint, world)
+    case .dial(let id, let endpoint, _): try dial(id, endpoint, world)
+    case .dialServer: throw Wrong("a server has no server")
     case .finish(let id):
       guard let dial = network[id], dial.mustFinish else { throw Wrong("nobody is to be let go") }
       dial.mustFinish = false

@@ -112,7 +112,7 @@ final class Stage {
       switch effect {
       case .persist(let record, let ticket): tickets.append((record, ticket))
       case .note(let record): journal.append(record)
-      case .dial(let id, let endpoint):
+      case .dial(let id, let endpoint, _):
         dials.append((id, endpoint))
         let name = "\(endpoint)"
         sessions[name] = id
@@ -125,6 +125,7 @@ final class Stage {
       case .overrun(let id): overrun.append(namesByIndex[id.index]!)
       case .resume(let id): resumed.append(namesByIndex[id.index]!)
       case .event(let event): events.append(event)
+      case .dialServer: preconditionFailure("a server has no server")
       }
     }
     while disk == .immediate, !tickets.isEmpty {

@@ -58,7 +58,7 @@ private final class Rig {
         switch effect {
         case .persist(_, let ticket): tickets.append(ticket)
         case .close(let id): if id == fed { isOpen = false }
-        case .dial(let id, _): dialled.append(id)
+        case .dial(let id, _, _), .dialServer(let id): dialled.append(id)
         case .overrun, .resume, .event, .note, .finish: break
         }
       }

@@ -26,7 +26,7 @@ import DequeModule
 import HeapModule
 import LineProtocol
 
-package struct Directory: ~Copyable {
+package struct Directory: ~Copyable, Core {
   package struct Configuration: Sendable {
     package var program = "linechatd"
     package var version = "0.0.0"

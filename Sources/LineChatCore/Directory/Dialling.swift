@@ -96,7 +96,9 @@ extension Directory {
   // MARK: What comes of it
 
   /// The connection that was asked for stands.
-  package mutating func dialled(_ id: SessionID, now: Instant) {
+  package mutating func dialled(
+    _ id: SessionID, _ route: Route = Route(), now: Instant
+  ) {
     guard isLive(id), sessions[id.index].link?.stage == .dialling else { return }
     let member = sessions[id.index].member
     sessions[id.index].heardAt = now.monotonicMicroseconds

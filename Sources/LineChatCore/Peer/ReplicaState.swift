@@ -1,0 +1,50 @@
+// What outlives a node's process: who it is, its groups with their rosters as it knows them, what
+// waits to be sent, and one number for each stream that it has heard. A snapshot of it is one JSON
+// object that a person can read (`replica.json`); the journal's records are carried out on top of it.
+
+import LineProtocol
+
+package struct ReplicaState: Codable, Sendable, Hashable {
+  package struct Group: Codable, Sendable, Hashable {
+    package var name: String
+    /// The roster's, `start.n`.
+    package var version: String
+    /// Each as in a MEMBER line behind the group: `carol@10.0.0.4:5001 online tags reachable`.
+    package var members: [String]
+  }
+
+  /// One stream of ours: what has been said to a group or to one person.
+  package struct Sent: Codable, Sendable, Hashable {
+    /// `lobby` or `@carol`.
+    package var to: String
+    /// The id of the latest message, `<stream>.<seq>`; seq 0 where there was none.
+    package var latest: String
+  }
+
+  package struct Waiting: Codable, Sendable, Hashable {
+    /// Its record in the journal.
+    package var message: String
+    /// Who does not have it yet.
+    package var recipients: [String]
+  }
+
+  package var name: String
+  /// The server that was last seen: its id, and the address it was reached at.
+  package var server: String?
+  package var serverAddress: String?
+  /// Where this node listened last; its port is taken again.
+  package var listens: String?
+  /// Where the others reach it.
+  package var place: String?
+  package var groups: [Group] = []
+  /// Groups that were left while the server was away, and it does not know yet.
+  package var leaving: [String] = []
+  package var sent: [Sent] = []
+  package var outbox: [Waiting] = []
+  /// The latest message heard of each stream, `<stream>.<seq>`, the latest heard last.
+  package var heard: [String] = []
+  /// The latest stamp given or believed, ISO 8601 UTC.
+  package var time = Timestamp.text(0)
+
+  package init(name: String) { self.name = name }
+}
