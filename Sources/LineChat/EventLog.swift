@@ -25,7 +25,7 @@ final class EventLog {
   func debug(_ text: @autoclosure () -> String) { logger.debug("\(text())") }
 
   /// `peer` tells where a session's connection comes from, as long as it is known.
-  func record(_ event: Event, now: Int64, _ peer: (SessionID) -> Peer?) {
+  func record(_ event: Event, now: Int64, _ peer: (SessionID) -> PeerAddress?) {
     func place(_ session: SessionID) -> String { peer(session)?.description ?? "a connection" }
     switch event {
     case .opened(let session, let name):

@@ -36,7 +36,7 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   /// As it is written, in the form that `init(parsing:)` reads.
   public var description: String {
     switch kind {
-    case .tcp(let address, let port): Peer.tcp(address, port: port).description
+    case .tcp(let address, let port): PeerAddress.tcp(address, port: port).description
     case .named(let name, let port): "\(name):\(port)"
     case .unix(let path): "unix:\(path)"
     }

@@ -9,7 +9,7 @@ import LineProtocol
 
 final class Listener {
   enum Accepted {
-    case connection(Descriptor.Raw, Peer)
+    case connection(Descriptor.Raw, PeerAddress)
     /// Nobody waits.
     case nothing
     /// Somebody waited and went away, or could not wait any longer.
