@@ -36,6 +36,7 @@ let package = Package(
         "CSystem",
         "LineChatCore",
         "LineProtocol",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -92,6 +92,10 @@ enum MachineLimits {
   /// Descriptors that are not connections: listeners, standard streams, pipes, files.
   static let reservedDescriptors = 64
 
+  /// Bytes of texts in the events that a node's owner has not taken: some hundred thousand lines of a
+  /// chat, or 256 of the longest that there are.
+  static let eventTextBytes = 16 << 20
+
   /// The loop looks up once in this time even where nothing is due.
   static let waitMicroseconds: Int64 = 3_600_000_000
 }
