@@ -75,7 +75,8 @@ public final class PeerNode: Sendable {
           "'\(escaped(name))' is no name: a letter, then up to 31 letters, digits, '_', '.' or '-'")
       }
       self.init(name: memberName)
-      do throws(ListenAddress.Malformed) { self.server = try ServerAddress(parsing: server) } catch {
+      do throws(ListenAddress.Malformed) { self.server = try ServerAddress(parsing: server) } catch
+      {
         throw NodeError(.refused(.badAddress), escaped(error.description))
       }
       for text in groups {
@@ -99,14 +100,14 @@ public final class PeerNode: Sendable {
 
     /// The directory of a profile, where `linechat` has it: `$XDG_STATE_HOME/linechat/PROFILE`, or
     /// `~/.local/state/linechat/PROFILE`. `parent` is another directory instead of `linechat`.
-    /// - Throws: `.badDirectory` where the name is none for a directory, or the environment does not
-    ///   say where such directories are.
+    /// - Throws: `.refused(.badName)` where the name is none for a profile; `.badDirectory` where the
+    ///   environment does not say where such directories are.
     public static func profile(
       _ name: String, in parent: String? = nil
     ) throws(NodeError) -> Storage {
       guard GroupName(name) != nil, !name.hasPrefix("."), !name.hasPrefix("#") else {
         throw NodeError(
-          .badDirectory,
+          .refused(.badName),
           "'\(escaped(name))' is no profile: 1 to 64 letters, digits, '_', '.' or '-', and no dot "
             + "at the start")
       }
