@@ -48,11 +48,8 @@ extension Peer {
       let source = message.source
     else { return }
     guard source.name != name else { return }
-    if case .msg(let group, _) = message.content, groups[group]?.isIn != true,
-      !leaving.contains(group)
-    {
-      // A group that the server has us in, and we do not know of.
-      askMembers(group)
+    if case .msg(let group, _) = message.content, groups[group]?.isIn != true {
+      askAboutUnknown(group)
     }
     hear(message, from: source, on: session, .relayed)
   }
