@@ -114,7 +114,7 @@ package struct Peer: ~Copyable, Core {
   var streamIndices: [Conversation: Int32] = [:]
   var streamsByID: [UInt64: Int32] = [:]
   var lanes = Slab<PeerLane>()
-  var outboxBytes = 0
+  package internal(set) var outboxBytes = 0
   var outboxMessages = 0
 
   /// MEMBER lines of the journal, until the end of their listing.
