@@ -34,8 +34,9 @@ protocol DrivenCore: Core, ~Copyable {
   static func deadline(_ loop: Loop<Self>) -> Int64?
   /// Another thread has something for it.
   static func woken(_ loop: Loop<Self>)
-  /// Everything that the core wanted done and said has been, for this time.
-  static func settled(_ loop: Loop<Self>)
+  /// Everything that the core wanted done and said has been, for this time. Returns whether the core
+  /// has been told something now, so that it may want more.
+  static func settled(_ loop: Loop<Self>) -> Bool
 
   // MARK: Dials
 
@@ -55,7 +56,7 @@ extension DrivenCore where Self: ~Copyable {
   static func roundBegan(_ loop: Loop<Self>) {}
   static func deadline(_ loop: Loop<Self>) -> Int64? { nil }
   static func woken(_ loop: Loop<Self>) {}
-  static func settled(_ loop: Loop<Self>) {}
+  static func settled(_ loop: Loop<Self>) -> Bool { false }
 
   static func dialled(_ session: SessionID, _ route: Route, _ loop: Loop<Self>) {
     loop.core.dialled(session, route, now: loop.now)

@@ -113,7 +113,10 @@ final class Loop<C: DrivenCore & ~Copyable> {
 
   /// Runs until it has been stopped.
   func run() throws(SystemError) {
-    defer { closeDisk(by: stopsAt ?? now.monotonicMicroseconds) }
+    defer {
+      closeDisk(by: stopsAt ?? now.monotonicMicroseconds)
+      _ = C.settled(self)
+    }
     while !isDone {
       try poller.wait(waitMicroseconds)
       now = clock.now()
@@ -211,8 +214,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
       for connection in finished { finishWriting(connection) }
       sortOutDrained()
       leave()
-    } while !lost.isEmpty || core.hasEffects
-    C.settled(self)
+    } while !lost.isEmpty || core.hasEffects || C.settled(self)
   }
 
   private func tellLost() {

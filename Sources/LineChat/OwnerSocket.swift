@@ -25,10 +25,10 @@ package struct OwnerSocket: Sendable {
   func bind(in directory: String, _ log: EventLog) throws(ServerError) -> Listener {
     let path = "\(directory)/\(name)"
     guard path.utf8.count > SocketAddress.pathBytesMax else {
-      return try Listener.bindOwners(path: path)
+      return try Listener.bindOwners(path: path, for: program)
     }
     let other = try privateDirectory(for: directory) + "/" + name
-    let listener = try Listener.bindOwners(path: other)
+    let listener = try Listener.bindOwners(path: other, for: program)
     // A link that is there already may lead to where the last run had its socket.
     if OwnerSocket.target(of: path) != nil { unlink(path) }
     guard symlink(other, path) == 0 else {

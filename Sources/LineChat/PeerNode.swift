@@ -336,6 +336,7 @@ extension PeerNode {
 extension PeerNode.Configuration {
   fileprivate var machine: NodeMachine.Configuration {
     var machine = NodeMachine.Configuration(name: name)
+    machine.isNameWanted = isNameWanted
     machine.server = server
     machine.listening = listening
     if case .directory(let path) = storage { machine.directory = path }

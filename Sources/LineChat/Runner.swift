@@ -54,8 +54,9 @@ final class Runner<C: DrivenCore & ~Copyable>: Sendable {
     }
   }
 
-  /// Runs the loop on the calling thread until `stop`.
-  func run() throws(ServerError) {
+  /// Runs the loop on the calling thread until `stop`. At its end `end` is called, before those who
+  /// wait for it hear of it.
+  func run(end: () -> Void = {}) throws(ServerError) {
     let handover = try state.withLock { (state) throws(ServerError) -> Handover in
       guard case .bound(let handover) = state.phase else {
         throw ServerError(.wrongOrder, "start the \(C.noun) before it runs, and run it once")
@@ -64,6 +65,7 @@ final class Runner<C: DrivenCore & ~Copyable>: Sendable {
       return handover
     }
     defer {
+      end()
       state.withLock { $0.phase = .stopped }
       hasStopped.open()
     }

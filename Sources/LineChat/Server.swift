@@ -142,7 +142,9 @@ extension Server {
       try SavedState<StoredState>.open(path, storage)
     }
     var listeners: [Listener] = []
-    for address in configuration.listen { listeners += try Listener.bind(address) }
+    for address in configuration.listen {
+      listeners += try Listener.bind(address, for: "linechatd")
+    }
     let side = ServerSide(
       serverID: saved?.content?.serverID ?? UInt64.random(in: .min ... .max),
       versionStart: max((saved?.content?.start ?? 0) + 1, SystemClock.unixTime))
