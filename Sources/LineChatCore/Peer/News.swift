@@ -55,7 +55,7 @@ package enum News: Hashable, Sendable {
 
   case connected(SessionID)
   case disconnected(SessionID, reason: String)
-  /// A line of somebody was refused.
+  /// A line of somebody was refused; nil: the server has refused something of ours.
   case refused(SessionID?, Refusal)
 
   // MARK: Answers to the owner's calls
