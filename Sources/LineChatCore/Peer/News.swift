@@ -60,6 +60,7 @@ package enum News: Hashable, Sendable {
 
   // MARK: Answers to the owner's calls
 
+  /// The call's number; 0: what was said through the owner's socket has its receipt, for the log.
   case answer(call: UInt64, Answer)
 
   package enum Answer: Hashable, Sendable {
