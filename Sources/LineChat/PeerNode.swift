@@ -211,11 +211,14 @@ extension PeerNode {
   /// has the message, waits for it, or will not get it; after about a second in any case, and then what
   /// is still under way counts as waiting. What changes later is told by `NodeEvent.delivery`.
   ///
-  /// A text is one line: not empty, without control characters, and no longer than a line may be.
+  /// A text is one line: not empty, without control characters, and no longer than a line may be. A
+  /// name that nobody in this node's groups has is asked of the server; where it knows nobody of that
+  /// name either, the receipt says that it failed.
   ///
-  /// - Throws: `.refused` where nobody will get it: the node is not in that group (`.notMember`), there
-  ///   is no such person (`.noSuchPeer`), the text is none, the outbox is full (`.rateLimited`), or the
-  ///   disk did not take it (`.internalError`). `.tooManyCalls`, `.stopped`, `.cancelled`: see there.
+  /// - Throws: `.refused` where it is not taken over: the node is not in that group (`.notMember`), there
+  ///   is no such person (`.noSuchPeer`), the text is none (`.badSyntax`, `.badEncoding`,
+  ///   `.lineTooLong`), the outbox is full (`.rateLimited`), or the disk did not take it
+  ///   (`.internalError`). `.tooManyCalls`, `.stopped`, `.cancelled`: see there.
   @discardableResult
   public func send(_ text: String, to target: NodeTarget) async throws(NodeError) -> Receipt {
     guard case .receipt(let receipt) = try await ask(target.saying(text)) else {
