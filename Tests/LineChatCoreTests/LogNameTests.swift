@@ -31,7 +31,8 @@ struct LogNameTests {
       ("NICK dora", nil), ("JOIN lobby", nil), ("LEAVE lobby", nil), ("MSG lobby hi", nil),
       (":bob@relay ACK lobby 00c0ffee00c0ffee.1", nil), ("MEMBER lobby bob@relay online", nil),
       (":bob@relay MEMBERS lobby", nil), ("@version=7.12 OK MEMBERS lobby 3", nil),
-      ("INFO linechat", nil), (":bob@relay PING", nil), ("hello", nil), (":bob@relay", nil), ("", nil),
+      ("INFO linechat", nil), (":bob@relay PING", nil), ("hello", nil), (":bob@relay", nil),
+      ("", nil),
       (":nobody MSG lobby hi", "lobby.log"),
     ] as [(String, String?)])
   func records(_ line: String, _ file: String?) {
