@@ -203,7 +203,7 @@ struct LogFaultTests {
 
   @Test(
     "whatever fails and whenever it crashes, the logs end up as the journal has it",
-    arguments: 1...40)
+    arguments: 1...20)
   func anything(seed: UInt64) throws {
     var random = SplitMix64(state: seed)
     let desk = try LogDesk(openFilesMax: 2) {
