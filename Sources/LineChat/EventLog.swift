@@ -1,4 +1,4 @@
-// What the server's log says, in plain words, a line each. Everything that came from a peer is
+// What the log says, in plain words, a line each: here what happened at a server. Everything that came from a peer is
 // escaped, so that nobody can write a second line, or a terminal's commands, into somebody's log.
 
 import LineChatCore
@@ -9,7 +9,7 @@ import Logging
 final class EventLog {
   private let logger: Logger
   private var refusals = Throttle(of: "refusals")
-  private var deliveries = Throttle(of: "lines about kept messages")
+  private var deliveries = Throttle(of: "lines about messages on their way")
 
   init(_ logger: Logger) { self.logger = logger }
 
@@ -24,8 +24,20 @@ final class EventLog {
 
   func debug(_ text: @autoclosure () -> String) { logger.debug("\(text())") }
 
+  func trace(_ text: @autoclosure () -> String) { logger.trace("\(text())") }
+
+  /// Whether one more refusal is shown in this second.
+  func mayTellRefusal(_ now: Int64) -> Bool { refusals.mayBeSaid(now, logger) }
+
+  /// Likewise one more line about a message on its way.
+  func mayTellDelivery(_ now: Int64) -> Bool { deliveries.mayBeSaid(now, logger) }
+
+  func counted(_ count: Int, _ noun: String) -> String {
+    count == 1 ? "1 \(noun)" : "\(count) \(noun)s"
+  }
+
   /// `peer` tells where a session's connection comes from, as long as it is known.
-  func record(_ event: Event, now: Int64, _ peer: (SessionID) -> Peer?) {
+  func record(_ event: Event, now: Int64, _ peer: (SessionID) -> PeerAddress?) {
     func place(_ session: SessionID) -> String { peer(session)?.description ?? "a connection" }
     switch event {
     case .opened(let session, let name):
@@ -33,28 +45,28 @@ final class EventLog {
     case .closed(let session, let name, let reason):
       logger.info("\(name) (\(place(session))) disconnected: \(escaped(reason))")
     case .joined(let member, let group, let count):
-      logger.info("\(member) joined \(group) (\(members(count)))")
+      logger.info("\(member) joined \(group) (\(counted(count, "member")))")
     case .moved(let member, let place):
       logger.info("\(member.name) moved from \(place) to \(member.place)")
     case .left(let member, let group, let count, let reason):
       let why = reason.isEmpty ? "" : ": \(escaped(reason))"
-      logger.info("\(member) left \(group) (\(members(count)))\(why)")
+      logger.info("\(member) left \(group) (\(counted(count, "member")))\(why)")
     case .renamed(let member, let name):
       logger.info("\(member) is now \(name)")
     case .tookUp(let session, let member):
       logger.info("\(place(session)) took up \(member) again")
     case .refused(let session, let name, let refusal):
-      guard refusals.mayBeSaid(now, logger) else { return }
+      guard mayTellRefusal(now) else { return }
       let verb = refusal.verb.map { " \($0)" } ?? ""
       logger.info(
         "refused \(name) (\(place(session))): \(refusal.code)\(verb): \(escaped(refusal.text))")
     case .kept(let member, let waiting):
-      guard deliveries.mayBeSaid(now, logger) else { return }
+      guard mayTellDelivery(now) else { return }
       logger.info("kept a message for \(member) (\(waiting) waiting)")
     case .delivered(let member, let count, let waiting):
-      guard deliveries.mayBeSaid(now, logger) else { return }
+      guard mayTellDelivery(now) else { return }
       let rest = waiting > 0 ? " (\(waiting) waiting)" : ""
-      logger.info("delivered \(messages(count)) to \(member)\(rest)")
+      logger.info("delivered \(counted(count, "message")) to \(member)\(rest)")
     case .unreachable(let member, let reason, let seconds):
       logger.info("\(member) can't be reached (\(escaped(reason))); next try in \(seconds) s")
     case .reachable(let member):
@@ -62,16 +74,12 @@ final class EventLog {
     case .expired(let member):
       logger.info("\(member) was not seen for the time that members are kept")
     case .dropped(let member, let count, let reason):
-      logger.info("dropped \(messages(count)) kept for \(member): \(escaped(reason))")
+      logger.info("dropped \(counted(count, "message")) kept for \(member): \(escaped(reason))")
     case .said(let member, let destination, let text, let handed):
       logger.trace(
         "\(member) to \(escaped(destination)) (handed to \(handed)): \(escaped(text))")
     }
   }
-
-  private func messages(_ count: Int) -> String { count == 1 ? "1 message" : "\(count) messages" }
-
-  private func members(_ count: Int) -> String { count == 1 ? "1 member" : "\(count) members" }
 
   /// One peer can have thousands of lines refused in a second. So many are shown; of the others,
   /// their number.

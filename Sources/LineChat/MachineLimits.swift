@@ -122,6 +122,36 @@ package enum MachineLimits {
   /// Descriptors that are not connections: listeners, standard streams, pipes, files.
   static let reservedDescriptors = 64
 
+  /// Connections from others to a node: every member of a large group at once. It dials about as many.
+  static let nodeConnections = 1_024
+
+  /// Bytes that may wait for one reader of a node, and for all of them.
+  static let nodePendingBytes = 8 << 20
+  static let nodePendingBytesTotal = 64 << 20
+
+  /// Calls of other threads that wait for a node or for its answer, and the bytes of texts among those
+  /// that it has not taken: a program that sends faster than a disk takes it is to notice.
+  static let calls = 4_096
+  static let callBytes = 8 << 20
+
+  /// A name that is not found within this time is tried again later: a resolver's own patience (half a
+  /// minute, often) is not a person's.
+  static let lookUpMicroseconds: Int64 = 5_000_000
+
+  /// Look-ups under way at once: the one that is waited for, and those before it that hang.
+  static let lookUps = 4
+
+  /// Addresses of a server that are dialled, at two seconds each.
+  static let serverAddresses = 8
+
+  /// How often a node looks whether its machine has slept or has other addresses. With the server to
+  /// be dialled after it, a laptop is back within five seconds of waking.
+  static let addressLookMicroseconds: Int64 = 3_000_000
+
+  /// A sleep that is worth a look at every connection. Shorter ones look like a busy machine, and no
+  /// connection breaks by them.
+  static let sleepLeastMicroseconds: Int64 = 2_000_000
+
   /// The loop looks up once in this time even where nothing is due.
   static let waitMicroseconds: Int64 = 3_600_000_000
 }

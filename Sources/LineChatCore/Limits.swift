@@ -161,6 +161,12 @@ package enum Limits {
   /// A line of somebody whom our roster does not know yet waits so long for it.
   package static let holdMicroseconds: Int64 = 5_000_000
 
+  /// Lines that wait for a roster at once, each on a connection of its own.
+  package static let heldLines = 64
+
+  /// Private messages of strangers that are taken in a minute, all together: each goes to the disk.
+  package static let strangersPerMinute = 60
+
   /// A message that was under way for longer is marked as late.
   package static let lateMicroseconds: Int64 = 10_000_000
 

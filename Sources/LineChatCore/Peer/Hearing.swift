@@ -48,11 +48,8 @@ extension Peer {
       let source = message.source
     else { return }
     guard source.name != name else { return }
-    if case .msg(let group, _) = message.content, groups[group]?.isIn != true,
-      !leaving.contains(group)
-    {
-      // A group that the server has us in, and we do not know of.
-      askMembers(group)
+    if case .msg(let group, _) = message.content, groups[group]?.isIn != true {
+      askAboutUnknown(group)
     }
     hear(message, from: source, on: session, .relayed)
   }
@@ -95,12 +92,9 @@ extension Peer {
   /// Whether a message is new and follows on what was taken.
   private mutating func take(_ id: MessageID, prev: UInt64?) -> Bool {
     heardCount += 1
-    guard var stream = heard[id.stream] else {
-      if heard.count >= Limits.streamsHeard { forgetOldestStreams() }
-      heard[id.stream] = HeardStream(taken: id.sequence, durable: 0, order: heardCount)
-      return true
-    }
+    var stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: heardCount)
     guard id.sequence > stream.taken, (prev ?? 0) <= stream.taken else { return false }
+    if stream.taken == 0 && heard.count >= Limits.streamsHeard { forgetOldestStreams() }
     stream.taken = id.sequence
     stream.order = heardCount
     heard[id.stream] = stream
@@ -117,8 +111,10 @@ extension Peer {
   private mutating func acknowledgeAgain(
     _ id: MessageID, _ destination: Destination, _ source: Member, _ session: SessionID
   ) {
-    counters.duplicates += 1
-    guard let stream = heard[id.stream], stream.durable > 0 else { return }
+    let stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: 0)
+    if id.sequence <= stream.taken { counters.duplicates += 1 }
+    // One on its way to the disk has its receipt when it is there.
+    guard id.sequence <= stream.durable || id.sequence > stream.taken else { return }
     acknowledge(id.stream, stream.durable, destination, source, session)
   }
 
@@ -232,7 +228,9 @@ extension Peer {
   mutating func writeAcks() {
     guard !dueAcks.isEmpty else { return }
     for due in dueAcks where isLive(due.key.session) {
-      guard let id = MessageID(stream: due.key.stream, sequence: due.sequence) else { continue }
+      let id =
+        MessageID(stream: due.key.stream, sequence: due.sequence)
+        ?? .nothing(of: due.key.stream)
       fanOut.send(to: due.key.session.index, isReply: true) { buffer in
         if let sender = due.sender {
           buffer.append("@to=")

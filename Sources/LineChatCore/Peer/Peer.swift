@@ -114,7 +114,7 @@ package struct Peer: ~Copyable, Core {
   var streamIndices: [Conversation: Int32] = [:]
   var streamsByID: [UInt64: Int32] = [:]
   var lanes = Slab<PeerLane>()
-  var outboxBytes = 0
+  package internal(set) var outboxBytes = 0
   var outboxMessages = 0
 
   /// MEMBER lines of the journal, until the end of their listing.
@@ -128,6 +128,9 @@ package struct Peer: ~Copyable, Core {
   /// Bytes of messages heard that wait for the disk.
   var unwrittenBytes = 0
   var isInputPaused = false
+  /// Messages of strangers in the present minute, and when it ends.
+  var strangersHeard = 0
+  var strangersUntil = Int64.min
 
   var claims: [UInt64: PeerClaim] = [:]
   var slots: [UInt32: Deque<ReplySlot>] = [:]

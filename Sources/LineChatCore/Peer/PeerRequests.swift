@@ -77,7 +77,7 @@ extension Peer {
     }
     switch message.content {
     case .pm(let recipient, _):
-      if let refusal = refuseIfNotForUs(recipient) { throw refusal }
+      if let refusal = refuseIfNotForUs(recipient) ?? refuseIfTooMany() { throw refusal }
       hear(
         message, from: unverified, on: sessions[session].id, .direct,
         unverifiedOrigin: sessions[session].origin)

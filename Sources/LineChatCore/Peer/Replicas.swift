@@ -110,9 +110,7 @@ extension Peer {
   ) {
     guard let version = tags["version"].flatMap({ RosterVersion($0) }) else { return }
     guard let replica = groups[group], replica.isIn else {
-      // A group that the server has us in, and we do not know of.
-      if !leaving.contains(group) { askMembers(group) }
-      return
+      return askAboutUnknown(group)
     }
     let known = replica.roster.version
     if version.start == known.start && version.number <= known.number { return }
@@ -122,6 +120,12 @@ extension Peer {
     noteChange(line, group, version)
     tellOwners(line)
     retryAllHeld()
+  }
+
+  /// A group that the server has us in, and we do not know of.
+  mutating func askAboutUnknown(_ group: GroupName) {
+    guard !leaving.contains(group), groups.count < Limits.groupsPerMember else { return }
+    askMembers(group)
   }
 
   /// Returns false where it does not fit what is there.
@@ -149,6 +153,7 @@ extension Peer {
       }
       return true
     }
+    guard let count = groups[group]?.roster.count, count < Limits.names else { return false }
     var entry = Roster.Entry(
       member: member, isOnline: true, speaksTags: false, isReachable: false, handle: -1)
     if member.name != name { entry.handle = meet(entry, isCounted: true, isDescribed: false) }

@@ -43,6 +43,20 @@ extension Peer {
     return isForUs ? nil : Refusal(.noSuchPeer, .pm, "I am \(name), not \(recipient)")
   }
 
+  /// Anybody can say something to us, and it goes to the disk: so many a minute, from all strangers
+  /// together.
+  mutating func refuseIfTooMany() -> Refusal? {
+    if time >= strangersUntil {
+      strangersUntil = time + 60_000_000
+      strangersHeard = 0
+    }
+    strangersHeard += 1
+    guard strangersHeard > Limits.strangersPerMinute else { return nil }
+    return Refusal(
+      .rateLimited, .pm,
+      "strangers have said enough to me in this minute; try again later, or through the server")
+  }
+
   private func believes(
     _ source: Member, _ group: GroupName?, _ line: Message, _ origin: Origin, _ verb: Verb
   ) -> Belief {
@@ -73,7 +87,7 @@ extension Peer {
         Refusal(
           .unreachable, verb, "I do not know \(source) (yet); send it through the server"))
     }
-    guard isServerUp else {
+    guard isServerUp, sessionsHolding().count < Limits.heldLines else {
       return .refused(
         Refusal(
           .unreachable, verb,

@@ -86,13 +86,15 @@ extension Peer {
     case (.member(let group, let member, let attributes), nil):
       let entry = Roster.Entry(member, attributes)
       if tags["label"] != nil {
+        guard uplink.listing.count < Limits.names else { return loseServer("its list has no end") }
         uplink.listing.append(entry)
       } else {
         describe(entry, in: group)
       }
     case (.group(let name, let count), nil):
       guard let label = tags["label"].flatMap({ UInt64($0) }),
-        let index = uplink.asked.firstIndex(where: { $0.label == label })
+        let index = uplink.asked.firstIndex(where: { $0.label == label }),
+        uplink.asked[index].groups.count < Limits.groups
       else { return }
       uplink.asked[index].groups.append(GroupCount(name: name, members: count))
     case (.ack(_, let id), let source?):
