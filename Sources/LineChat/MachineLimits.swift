@@ -122,6 +122,10 @@ package enum MachineLimits {
   /// Descriptors that are not connections: listeners, standard streams, pipes, files.
   static let reservedDescriptors = 64
 
+  /// Bytes of texts in the events that a node's owner has not taken: some hundred thousand lines of a
+  /// chat, or 256 of the longest that there are.
+  static let eventTextBytes = 16 << 20
+
   /// Connections from others to a node: every member of a large group at once. It dials about as many.
   static let nodeConnections = 1_024
 
