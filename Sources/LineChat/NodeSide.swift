@@ -48,6 +48,11 @@ extension Peer: DrivenCore {
 
   var storedBytes: Int { outboxBytes }
 
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
+  {
+    LogBook(try LogDirectory(in: directory.path))
+  }
+
   static func roundBegan(_ loop: Loop<Peer>) {
     loop.lookAfterSearch()
     guard let what = loop.side.watch.look(loop.side.surroundings, now: loop.now) else { return }
