@@ -10,7 +10,7 @@ struct Replica {
   var roster = Roster(version: RosterVersion(start: 0, number: 0))
   /// We are in: a listing with us in it was taken.
   var isIn = false
-  /// MEMBERS was asked, and has not been answered.
+  /// The whole list was asked for, by MEMBERS or JOIN, and has not come.
   var isAsked = false
 
   init(_ name: GroupName) { self.name = name }
@@ -32,12 +32,13 @@ extension Peer {
     guard let own = entries.first(where: { $0.member.name == name }) else {
       // We are not in it, whatever we thought.
       if groups[group]?.isIn == true { exit(group, reason: "the server says so") }
-      if let mouth = asked.mouth {
-        refuse(Refusal(.notMember, .join, "you have left \(group) meanwhile"), to: mouth)
-      }
+      if let mouth = asked.mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
       return retryAllHeld()
     }
-    guard !leaving.contains(group) else { return }
+    guard !leaving.contains(group) else {
+      if let mouth = asked.mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
+      return
+    }
     take(place: own.member.place)
     if own.isReachable { news.append(.reachable(true)) }
     let isNew = groups[group]?.isIn != true
@@ -46,6 +47,10 @@ extension Peer {
     noteListing(of: group, for: asked.mouth)
     news.append(.entered(group, members: entries.count, isNew: isNew))
     retryAllHeld()
+  }
+
+  func hasLeftMeanwhile(_ group: GroupName) -> Refusal {
+    Refusal(.notMember, .join, "you have left \(group) meanwhile")
   }
 
   /// Puts a new roster in the place of the old one.
