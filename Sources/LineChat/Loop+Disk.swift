@@ -81,6 +81,9 @@ extension Loop where C: ~Copyable {
         log.debug("wrote a snapshot, \(bytes) bytes; journal.\(journal) goes on from there")
         if disk?.breakdown != nil { log.inform("the disk takes changes again") }
         disk?.breakdown = nil
+      case .report(let report):
+        let text = escaped(report.text)
+        if report.isFault { log.complain(text) } else { log.inform(text) }
       }
     }
   }

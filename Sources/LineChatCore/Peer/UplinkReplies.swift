@@ -65,7 +65,7 @@ extension Peer {
     guard uplink.stage != .greeting else { return loseServer(refusal.text) }
     guard let asked = takeAsked(tags) else {
       // The last line before the connection is closed.
-      news.append(.refused(uplink.session, refusal))
+      news.append(.refused(nil, refusal))
       return
     }
     uplink.listing = []
@@ -125,6 +125,7 @@ extension Peer {
 
   private mutating func answerName(_ mouth: Mouth) {
     let name = name
+    if case .call(let call) = mouth { return news.append(.answer(call: call, .done)) }
     answer(mouth, verb: .nick) { $0.append(name) }
     if case .call(let call) = mouth, call != 0 { news.append(.answer(call: call, .done)) }
   }
