@@ -301,8 +301,9 @@ final class PeerStage {
     }
     peer.takeNews { one in
       allNews.append(one)
-      if case .answer(_, let answer) = one {
-        heard["me"]!.append(text(of: answer))
+      if case .answer(let call, let answer) = one {
+        // What is said through the owner's socket is answered there.
+        if call != 0 { heard["me"]!.append(text(of: answer)) }
       } else {
         news.append(one)
       }

@@ -127,7 +127,6 @@ extension Peer {
     let name = name
     if case .call(let call) = mouth { return news.append(.answer(call: call, .done)) }
     answer(mouth, verb: .nick) { $0.append(name) }
-    if case .call(let call) = mouth, call != 0 { news.append(.answer(call: call, .done)) }
   }
 
   private mutating func joinIsRefused(
