@@ -38,7 +38,8 @@ extension Loop where C: ~Copyable {
       }
     }
     for file in faults.keys.sorted() { try saved.setAside(file, faults[file] ?? [], log) }
-    let journal = try saved.begin(with: core.stored(side), waking: wake)
+    let journal = try saved.begin(
+      with: core.stored(side), followedBy: C.follower(in: saved.directory.path, log), waking: wake)
     disk = Disk(journal: journal, directory: saved.directory)
   }
 

@@ -48,6 +48,14 @@ extension Peer: DrivenCore {
 
   var storedBytes: Int { outboxBytes }
 
+  /// The readable logs.
+  static func follower(in path: String, _ log: EventLog) -> (any JournalFollower)? {
+    do throws(StorageError) { return LogBook(try LogDirectory(in: path)) } catch {
+      log.complain("there will be no readable logs: \(error)")
+      return nil
+    }
+  }
+
   static func roundBegan(_ loop: Loop<Peer>) {
     loop.lookAfterSearch()
     guard let what = loop.side.watch.look(loop.side.surroundings, now: loop.now) else { return }
