@@ -301,7 +301,9 @@ extension Peer {
     for (number, claim) in claims {
       audit.hold(hasDeadline(.claim(number)), "a sender waits for ever")
       audit.hold(
-        claim.states.keys.allSatisfy { claim.recipients.contains($0) },
+        claim.states.keys.allSatisfy { state in
+          claim.recipients.contains { $0.contact == state }
+        },
         "a sender is told of somebody else")
     }
     audit.hold(

@@ -71,7 +71,7 @@ struct Asked {
     case members(GroupName)
     case groups
     /// A message for these lanes.
-    case say(Conversation, sequence: UInt64, [Int32])
+    case say(Conversation, sequence: UInt64, [Handed])
   }
 
   let label: UInt64

@@ -174,8 +174,10 @@ extension Peer {
 
   private mutating func listingIsRefused(_ group: GroupName, _ refusal: Refusal) {
     groups[group]?.isAsked = false
-    // There is nobody in it, so neither are we.
-    if refusal.code == .noSuchGroup { exit(group, reason: refusal.text) }
+    // There is nobody in it, so neither are we. Of one that we do not know, nothing is kept.
+    if refusal.code == .noSuchGroup || groups[group]?.isIn != true {
+      exit(group, reason: refusal.text)
+    }
     for session in sessionsHolding() { retryHeld(session) }
   }
 }
