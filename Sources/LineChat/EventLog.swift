@@ -1,5 +1,6 @@
-// What the log says, in plain words, a line each: here what happened at a server. Everything that came from a peer is
-// escaped, so that nobody can write a second line, or a terminal's commands, into somebody's log.
+// What a server's log says, in plain words, a line each. Everything that came from a peer is escaped, so
+// that nobody can write a second line, or a terminal's commands, into somebody's log. A node's is in
+// NodeLog.
 
 import LineChatCore
 import LineProtocol
@@ -8,8 +9,8 @@ import Logging
 /// The words for what happened, on their way to a logger.
 final class EventLog {
   private let logger: Logger
-  private var refusals = Throttle(of: "refusals")
-  private var deliveries = Throttle(of: "lines about messages on their way")
+  private var refusals = LogThrottle(of: "refusals")
+  private var deliveries = LogThrottle(of: "lines about kept messages")
 
   init(_ logger: Logger) { self.logger = logger }
 
@@ -25,16 +26,6 @@ final class EventLog {
   func debug(_ text: @autoclosure () -> String) { logger.debug("\(text())") }
 
   func trace(_ text: @autoclosure () -> String) { logger.trace("\(text())") }
-
-  /// Whether one more refusal is shown in this second.
-  func mayTellRefusal(_ now: Int64) -> Bool { refusals.mayBeSaid(now, logger) }
-
-  /// Likewise one more line about a message on its way.
-  func mayTellDelivery(_ now: Int64) -> Bool { deliveries.mayBeSaid(now, logger) }
-
-  func counted(_ count: Int, _ noun: String) -> String {
-    count == 1 ? "1 \(noun)" : "\(count) \(noun)s"
-  }
 
   /// `peer` tells where a session's connection comes from, as long as it is known.
   func record(_ event: Event, now: Int64, _ peer: (SessionID) -> PeerAddress?) {
@@ -56,15 +47,15 @@ final class EventLog {
     case .tookUp(let session, let member):
       logger.info("\(place(session)) took up \(member) again")
     case .refused(let session, let name, let refusal):
-      guard mayTellRefusal(now) else { return }
+      guard refusals.mayBeSaid(now, self) else { return }
       let verb = refusal.verb.map { " \($0)" } ?? ""
       logger.info(
         "refused \(name) (\(place(session))): \(refusal.code)\(verb): \(escaped(refusal.text))")
     case .kept(let member, let waiting):
-      guard mayTellDelivery(now) else { return }
+      guard deliveries.mayBeSaid(now, self) else { return }
       logger.info("kept a message for \(member) (\(waiting) waiting)")
     case .delivered(let member, let count, let waiting):
-      guard mayTellDelivery(now) else { return }
+      guard deliveries.mayBeSaid(now, self) else { return }
       let rest = waiting > 0 ? " (\(waiting) waiting)" : ""
       logger.info("delivered \(counted(count, "message")) to \(member)\(rest)")
     case .unreachable(let member, let reason, let seconds):
@@ -80,33 +71,11 @@ final class EventLog {
         "\(member) to \(escaped(destination)) (handed to \(handed)): \(escaped(text))")
     }
   }
+}
 
-  /// One peer can have thousands of lines refused in a second. So many are shown; of the others,
-  /// their number.
-  private struct Throttle {
-    private static let perSecond = 20
-    private let what: String
-    private var second: Int64 = 0
-    private var said = 0
-    private var unsaid = 0
-
-    init(of what: String) { self.what = what }
-
-    mutating func mayBeSaid(_ now: Int64, _ logger: Logger) -> Bool {
-      if now / 1_000_000 != second {
-        if unsaid > 0 { logger.info("\(unsaid) more \(what) are not shown") }
-        second = now / 1_000_000
-        said = 0
-        unsaid = 0
-      }
-      guard said < Throttle.perSecond else {
-        unsaid += 1
-        return false
-      }
-      said += 1
-      return true
-    }
-  }
+/// `1 member`, `2 members`.
+func counted(_ count: Int, _ noun: String) -> String {
+  count == 1 ? "1 \(noun)" : "\(count) \(noun)s"
 }
 
 /// `text` with everything that is not to be shown written as `\n`, `\t` or `\u{1b}`: controls,

@@ -4,7 +4,7 @@
 import LineProtocol
 
 /// A node could not be started, or a call of it has failed.
-public struct NodeError: Error, Sendable, CustomStringConvertible {
+public struct NodeError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What a program may want to tell apart.
   public enum Kind: Hashable, Sendable {
     /// Somebody else listens there.
@@ -29,6 +29,8 @@ public struct NodeError: Error, Sendable, CustomStringConvertible {
     case tooManyCalls
     /// The node has been stopped.
     case stopped
+    /// The task that waited for the answer was cancelled. What it had asked for may still happen.
+    case cancelled
   }
 
   public let kind: Kind

@@ -162,7 +162,7 @@ extension NodeMachine {
       try SavedState<ReplicaState>.open(path, surroundings.storage)
     }
     let side = NodeSide(
-      configuration, surroundings, mailbox, published, wake: wake, tell: news)
+      configuration, surroundings, mailbox, published, wake: wake, log: log, tell: news)
     let loop = Loop(
       Peer(coreConfiguration), side, bounds, clock: surroundings.clock, log: log, wake: wake,
       shouldStop: shouldStop)

@@ -12,6 +12,7 @@ struct NodeSide {
   let mailbox: Mailbox
   let resolver: Resolver
   let published: NodeMachine.Published
+  let log: NodeLog
   let tell: @Sendable (News) -> Void
 
   var watch: SleepWatch
@@ -19,17 +20,17 @@ struct NodeSide {
   var search: ServerSearch?
   /// Where the others reach this node, as the server says it.
   var place: Place?
-  /// Who has connected to the listener, for the log.
-  var guests: [SessionID: PeerAddress] = [:]
 
   init(
     _ configuration: NodeMachine.Configuration, _ surroundings: Surroundings, _ mailbox: Mailbox,
-    _ published: NodeMachine.Published, wake: WakePipe, tell: @escaping @Sendable (News) -> Void
+    _ published: NodeMachine.Published, wake: WakePipe, log: EventLog,
+    tell: @escaping @Sendable (News) -> Void
   ) {
     self.configuration = configuration
     self.surroundings = surroundings
     self.mailbox = mailbox
     self.published = published
+    self.log = NodeLog(log, name: configuration.name, server: configuration.server)
     self.tell = tell
     resolver = Resolver(surroundings.lookUp, wake: wake)
     watch = SleepWatch(surroundings)
@@ -46,6 +47,14 @@ extension Peer: DrivenCore {
   func stored(_ side: NodeSide) -> ReplicaState { replicaState() }
 
   var storedBytes: Int { outboxBytes }
+
+  /// The readable logs.
+  static func follower(in path: String, _ log: EventLog) -> (any JournalFollower)? {
+    do throws(StorageError) { return LogBook(try LogDirectory(in: path)) } catch {
+      log.complain("there will be no readable logs: \(error)")
+      return nil
+    }
+  }
 
   static func roundBegan(_ loop: Loop<Peer>) {
     loop.lookAfterSearch()
@@ -77,7 +86,9 @@ extension Peer: DrivenCore {
     loop.core.takeNews { all.append($0) }
     var isCoreTold = false
     for news in all {
-      loop.log(news)
+      loop.side.log.record(news, now: loop.now.monotonicMicroseconds) {
+        loop.connection(of: $0)?.peer
+      }
       if case .answer(let call, let answer) = news {
         loop.side.mailbox.answer(call, answer)
       } else {
@@ -115,20 +126,12 @@ extension ReplicaState: StoredContent {
 }
 
 extension Loop where C == Peer {
-  /// Who a session is, for the log.
-  fileprivate func log(_ news: News) {
-    if case .connected(let session) = news {
-      side.guests[session] = connection(of: session)?.peer
-    }
-    log.record(news, now: now.monotonicMicroseconds) { side.guests[$0] }
-    if case .disconnected(let session, _) = news { side.guests[session] = nil }
-  }
-
   /// Goes on from what was found in the node's directory, before anybody is served.
   func takeUp(_ saved: SavedState<ReplicaState>) throws(ServerError) {
     try resume(saved)
     let path = escaped(saved.directory.path)
     let status = core.status(now: now)
+    side.log.name = status.name
     if saved.content != nil {
       log.inform(
         "state directory \(path): \(status.name), groups: \(status.groups.count), messages to be "

@@ -92,18 +92,20 @@ final class SavedState<Content: StoredContent> {
     }
   }
 
-  /// Begins a new generation with the state as it is now, and the thread that goes on with it.
+  /// Begins a new generation with the state as it is now, and the thread that goes on with it. The
+  /// follower catches up first, while the journals of the last run are still there.
   func begin(
-    with content: Content, waking wake: WakePipe
+    with content: Content, followedBy follower: (any JournalFollower)?, waking wake: WakePipe
   ) throws(ServerError) -> JournalThread {
+    var follower = follower
     do throws(StorageError) {
-      try journal.begin(with: content)
+      try journal.begin(with: content, &follower)
     } catch {
       throw ServerError(
         .badDataDirectory,
         "the data directory \(directory.path) cannot be written: \(error); nothing in it is lost")
     }
-    do throws(SystemError) { return try journal.start(waking: wake) } catch {
+    do throws(SystemError) { return try journal.start(follower, waking: wake) } catch {
       throw ServerError(.system, "cannot start a thread: \(error)", cause: error)
     }
   }
@@ -116,8 +118,12 @@ package typealias StorageMaker =
 /// A journal before its thread has it, whatever its storage.
 private protocol StartingJournal {
   mutating func setAside(_ file: String) throws(StorageError) -> String?
-  mutating func begin(with content: some Encodable) throws(StorageError)
-  func start(waking wake: WakePipe) throws(SystemError) -> JournalThread
+  mutating func begin(
+    with content: some Encodable, _ follower: inout (any JournalFollower)?
+  ) throws(StorageError)
+  func start(
+    _ follower: (any JournalFollower)?, waking wake: WakePipe
+  ) throws(SystemError) -> JournalThread
 }
 
 private struct OpenJournal<Disk: Storage>: StartingJournal {
@@ -127,16 +133,22 @@ private struct OpenJournal<Disk: Storage>: StartingJournal {
     try journal.setAside(file)
   }
 
-  mutating func begin(with content: some Encodable) throws(StorageError) {
+  mutating func begin(
+    with content: some Encodable, _ follower: inout (any JournalFollower)?
+  ) throws(StorageError) {
+    follower?.mend(from: journal.disk)
+    let needed = follower?.prepareForSnapshot(of: journal.disk)
     let bytes: [UInt8]
     do { bytes = try StateCoding.encode(content) } catch {
       preconditionFailure("strings and numbers can be encoded: \(error)")
     }
-    try journal.snapshot(bytes, inFlight: [])
+    try journal.snapshot(bytes, inFlight: [], keepingFrom: needed ?? .max)
   }
 
-  func start(waking wake: WakePipe) throws(SystemError) -> JournalThread {
-    try JournalThread.start(journal, wake: wake)
+  func start(
+    _ follower: (any JournalFollower)?, waking wake: WakePipe
+  ) throws(SystemError) -> JournalThread {
+    try JournalThread.start(journal, wake: wake, follower: follower)
   }
 }
 

@@ -69,10 +69,12 @@ extension Peer {
   private mutating func answer(_ number: UInt64, _ claim: PeerClaim) {
     claims[number] = nil
     let entries = claim.recipients.map { Receipt.Entry($0, claim.states[$0] ?? .sent) }
+    let receipt = News.Answer.receipt(Receipt(message: claim.message, entries: entries))
     switch claim.mouth {
-    case .call(let call):
-      news.append(.answer(call: call, .receipt(Receipt(message: claim.message, entries: entries))))
-    case .session: answer(claim, entries)
+    case .call(let call): news.append(.answer(call: call, receipt))
+    case .session:
+      answer(claim, entries)
+      news.append(.answer(call: 0, receipt))
     }
   }
 

@@ -62,7 +62,7 @@ extension Peer {
     guard let message = try? Message(line), case .err(let refusal) = message.content else { return }
     guard let asked = takeAsked(tags) else {
       // The last line before the connection is closed.
-      news.append(.refused(uplink.session, refusal))
+      news.append(.refused(nil, refusal))
       return
     }
     uplink.listing = []
@@ -122,6 +122,7 @@ extension Peer {
 
   private mutating func answerName(_ mouth: Mouth) {
     let name = name
+    if case .call(let call) = mouth { return news.append(.answer(call: call, .done)) }
     answer(mouth, verb: .nick) { $0.append(name) }
   }
 
