@@ -55,7 +55,8 @@ extension Peer: DrivenCore {
 
   static func roundBegan(_ loop: Loop<Peer>) {
     loop.lookAfterSearch()
-    guard let what = loop.side.watch.look(loop.side.surroundings, now: loop.now) else { return }
+    let surroundings = loop.side.surroundings
+    guard let what = loop.side.watch.look(surroundings, now: loop.now) else { return }
     loop.log.inform("\(what): looking after every connection")
     // A resolver asked in another network may never answer.
     loop.giveUpLookUp("the network has changed")
