@@ -26,6 +26,9 @@ protocol DrivenCore: Core, ~Copyable {
   /// Roughly what a snapshot would be long, where that may be much.
   var storedBytes: Int { get }
 
+  /// Who is to hear of each record in the directory when it is on the disk.
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
+
   // MARK: The loop
 
   /// The loop has woken up, before anything is served.
@@ -52,6 +55,11 @@ protocol DrivenCore: Core, ~Copyable {
 // Where there is nothing special to do.
 extension DrivenCore where Self: ~Copyable {
   var storedBytes: Int { 0 }
+
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
+  {
+    nil
+  }
 
   static func roundBegan(_ loop: Loop<Self>) {}
   static func deadline(_ loop: Loop<Self>) -> Int64? { nil }

@@ -38,7 +38,7 @@ extension Loop where C: ~Copyable {
       }
     }
     for file in faults.keys.sorted() { try saved.setAside(file, faults[file] ?? [], log) }
-    let journal = try saved.begin(with: core.stored(side), waking: wake)
+    let journal = try saved.begin(with: core.stored(side), waking: wake, C.follower)
     disk = Disk(journal: journal, directory: saved.directory)
   }
 
@@ -81,6 +81,9 @@ extension Loop where C: ~Copyable {
         log.debug("wrote a snapshot, \(bytes) bytes; journal.\(journal) goes on from there")
         if disk?.breakdown != nil { log.inform("the disk takes changes again") }
         disk?.breakdown = nil
+      case .report(let report):
+        let text = escaped(report.text)
+        if report.isFault { log.complain(text) } else { log.inform(text) }
       }
     }
   }

@@ -1,7 +1,9 @@
 // Every number that bounds what the machine does, with its reason. What a line may be is
 // WireLimits; what the cores do is Limits.
 
-enum MachineLimits {
+import LineProtocol
+
+package enum MachineLimits {
   /// Read from one connection in one round: a whole line of the longest kind, so that nobody needs
   /// a second round for it, and few enough bytes to be fair.
   static let readBytes = 65_536
@@ -85,6 +87,34 @@ enum MachineLimits {
   /// After a snapshot that failed, the next is tried after this time: soon for a person who has made
   /// room on the disk, and rare enough not to wear it out.
   static let snapshotRetryMicroseconds: Int64 = 1_000_000
+
+  /// Readable logs open for writing at once. Who is in more groups than that pays for opening a file
+  /// now and then; descriptors are for connections.
+  package static let openLogs = 64
+
+  /// A readable log that has grown to this is put aside, and a new one begun: an editor still opens
+  /// it.
+  package static let logBytes = 64 << 20
+
+  /// Journals that are kept because what is in them could not be written to the readable logs: a
+  /// hundred thousand messages, and read in a second when it works again.
+  package static let journalBytesForLogs = 16 << 20
+
+  /// How long the readable logs rest after a failure, at first and at most, before they are caught up
+  /// with from the journals: soon enough for a person who has made room, and rare enough for the
+  /// thread that the journal waits for.
+  package static let logRetryLeastMicroseconds: Int64 = 1_000_000
+  package static let logRetryMostMicroseconds: Int64 = 60_000_000
+
+  /// How far behind what the journals say a log's end is searched for their lines, where somebody
+  /// may have changed it.
+  package static let logSearchBytes = 1 << 20
+
+  /// Read at a time from a log.
+  package static let logBlockBytes = 65_536
+
+  /// A line in a log with more bytes is none of ours: twice what a line may have with its tags.
+  package static let logLineBytes = 2 * (WireLimits.lineBytes + WireLimits.prefixBytes)
 
   /// Connections over the limit that are told so in full at once; any more are closed at once.
   static let refusals = 64

@@ -4,6 +4,7 @@
 //                      "kept", "time"
 //     replica.json     a node's, likewise: ReplicaState
 //     journal.N        what happened since, as wire lines
+//     log/             a node's readable logs, derived from its journal: LogBook
 //     lock             held by the one process that uses the directory
 //     linechatd.sock   the owner's way to speak to the server
 //     node.sock        and to the node
@@ -94,16 +95,19 @@ final class SavedState<Content: StoredContent> {
 
   /// Begins a new generation with the state as it is now, and the thread that goes on with it.
   func begin(
-    with content: Content, waking wake: WakePipe
+    with content: Content, waking wake: WakePipe,
+    _ makeFollower: (StateDirectory) throws(StorageError) -> (any JournalFollower)?
   ) throws(ServerError) -> JournalThread {
+    var follower: (any JournalFollower)?
     do throws(StorageError) {
-      try journal.begin(with: content)
+      follower = try makeFollower(directory)
+      try journal.begin(with: content, &follower)
     } catch {
       throw ServerError(
         .badDataDirectory,
         "the data directory \(directory.path) cannot be written: \(error); nothing in it is lost")
     }
-    do throws(SystemError) { return try journal.start(waking: wake) } catch {
+    do throws(SystemError) { return try journal.start(waking: wake, follower) } catch {
       throw ServerError(.system, "cannot start a thread: \(error)", cause: error)
     }
   }
@@ -116,8 +120,12 @@ package typealias StorageMaker =
 /// A journal before its thread has it, whatever its storage.
 private protocol StartingJournal {
   mutating func setAside(_ file: String) throws(StorageError) -> String?
-  mutating func begin(with content: some Encodable) throws(StorageError)
-  func start(waking wake: WakePipe) throws(SystemError) -> JournalThread
+  mutating func begin(
+    with content: some Encodable, _ follower: inout (any JournalFollower)?
+  ) throws(StorageError)
+  func start(
+    waking wake: WakePipe, _ follower: (any JournalFollower)?
+  ) throws(SystemError) -> JournalThread
 }
 
 private struct OpenJournal<Disk: Storage>: StartingJournal {
@@ -127,16 +135,22 @@ private struct OpenJournal<Disk: Storage>: StartingJournal {
     try journal.setAside(file)
   }
 
-  mutating func begin(with content: some Encodable) throws(StorageError) {
+  mutating func begin(
+    with content: some Encodable, _ follower: inout (any JournalFollower)?
+  ) throws(StorageError) {
     let bytes: [UInt8]
     do { bytes = try StateCoding.encode(content) } catch {
       preconditionFailure("strings and numbers can be encoded: \(error)")
     }
-    try journal.snapshot(bytes, inFlight: [])
+    follower?.mend(from: journal.disk)
+    let needed = follower?.prepareForSnapshot(of: journal.disk)
+    try journal.snapshot(bytes, inFlight: [], keepingFrom: needed ?? .max)
   }
 
-  func start(waking wake: WakePipe) throws(SystemError) -> JournalThread {
-    try JournalThread.start(journal, wake: wake)
+  func start(
+    waking wake: WakePipe, _ follower: (any JournalFollower)?
+  ) throws(SystemError) -> JournalThread {
+    try JournalThread.start(journal, wake: wake, follower: follower)
   }
 }
 
