@@ -48,12 +48,9 @@ extension Peer: DrivenCore {
 
   var storedBytes: Int { outboxBytes }
 
-  /// The readable logs.
-  static func follower(in path: String, _ log: EventLog) -> (any JournalFollower)? {
-    do throws(StorageError) { return LogBook(try LogDirectory(in: path)) } catch {
-      log.complain("there will be no readable logs: \(error)")
-      return nil
-    }
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
+  {
+    LogBook(try LogDirectory(in: directory.path))
   }
 
   static func roundBegan(_ loop: Loop<Peer>) {

@@ -158,6 +158,9 @@ package enum Limits {
   /// server finds that out within a minute or so.
   package static let nameRetryMicroseconds: Int64 = 5_000_000
 
+  /// The pause after the server could not let us into a group: its disk may have failed, or be full.
+  package static let joinRetryMicroseconds: Int64 = 5_000_000
+
   /// A line of somebody whom our roster does not know yet waits so long for it.
   package static let holdMicroseconds: Int64 = 5_000_000
 

@@ -7,8 +7,9 @@ import LineProtocol
 struct PeerClaim {
   let mouth: Mouth
   let message: ChatMessage
-  let recipients: [MemberName]
-  var states: [MemberName: DeliveryState] = [:]
+  /// By contact, as one may take another name meanwhile; with the name that it was said to.
+  var recipients: [(contact: Int32, name: MemberName)]
+  var states: [Int32: DeliveryState] = [:]
   var isOnDisk = false
 }
 
@@ -20,7 +21,7 @@ extension Peer {
     guard mouth != .call(0) else { return 0 }
     let number = nextNumber()
     claims[number] = PeerClaim(
-      mouth: mouth, message: message, recipients: recipients.map { contacts[$0].member.name })
+      mouth: mouth, message: message, recipients: recipients.map { ($0, contacts[$0].member.name) })
     schedule(after: Limits.claimMicroseconds, .claim(number))
     return number
   }
@@ -34,7 +35,7 @@ extension Peer {
     else { return }
     let claim = streams[stream].messages[index].claim
     if claims[claim] != nil {
-      claims[claim]!.states[name] = state
+      claims[claim]!.states[contact] = state
       return settle(claim)
     }
     news.append(.delivery(id, streams[stream].conversation, name, state))
@@ -60,15 +61,17 @@ extension Peer {
       if claims[number] != nil { schedule(after: Limits.claimMicroseconds, .claim(number)) }
       return
     }
-    for name in claim.recipients where claim.states[name] == nil {
-      claim.states[name] = .waiting(reason: "on its way")
+    for (contact, _) in claim.recipients where claim.states[contact] == nil {
+      claim.states[contact] = .waiting(reason: "on its way")
     }
     answer(number, claim)
   }
 
   private mutating func answer(_ number: UInt64, _ claim: PeerClaim) {
     claims[number] = nil
-    let entries = claim.recipients.map { Receipt.Entry($0, claim.states[$0] ?? .sent) }
+    let entries = claim.recipients.compactMap { contact, name in
+      claim.states[contact].map { Receipt.Entry(name, $0) }
+    }
     let receipt = News.Answer.receipt(Receipt(message: claim.message, entries: entries))
     switch claim.mouth {
     case .call(let call): news.append(.answer(call: call, receipt))

@@ -136,12 +136,36 @@ extension Peer {
   mutating func isCalled(_ contact: Int32, _ new: MemberName) {
     let old = contacts[contact].member.name
     contactIndices[old] = nil
-    // Somebody of whom we knew only that name: what is for them is for this one.
-    if let other = contactIndices[new], other != contact { merge(other, into: contact) }
+    // Somebody of whom we knew only that name, or who is in a roster that is behind: what is for them
+    // is for this one.
+    if let other = contactIndices[new], other != contact {
+      takeEntries(of: other, contact)
+      if contacts.holds(other) { merge(other, into: contact) }
+    }
     contacts[contact].member.name = new
     contactIndices[new] = contact
     isCalled(stream: .person(old), .person(new))
+    // The server knows nobody of the old name any more.
+    breakRelays(to: contact)
     markDirty(contact)
+  }
+
+  /// In rosters that are behind, the other one is this one, too.
+  private mutating func takeEntries(of other: Int32, _ contact: Int32) {
+    for group in groups.keys.sorted() {
+      guard let roster = groups[group]?.roster,
+        var entry = roster.all.first(where: { $0.handle == other })
+      else { continue }
+      if roster.all.contains(where: { $0.handle == contact }) {
+        // Whoever had the name there has left.
+        groups[group]?.roster.remove(entry.member.name, as: roster.version)
+        news.append(.left(entry.member, group, reason: ""))
+        leaves(other, group)
+      } else {
+        entry.handle = contact
+        groups[group]?.roster.change(entry.member.name, to: entry, as: roster.version)
+      }
+    }
   }
 
   /// A contact is in the group no more: what was said there and it does not have, it will not get.

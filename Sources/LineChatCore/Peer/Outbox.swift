@@ -45,6 +45,8 @@ struct PeerLane {
 
   let stream: Int32
   var contact: Int32
+  /// What was asked of the server for an earlier attempt says nothing about this one.
+  var attempt: UInt64
   var queue: Deque<Entry> = []
   /// How many at the head have been sent on the present path.
   var sent = 0
@@ -272,7 +274,7 @@ extension Peer {
   }
 
   mutating func makeLane(_ contact: Int32, _ stream: Int32) -> Int32 {
-    let lane = lanes.insert(PeerLane(stream: stream, contact: contact))
+    let lane = lanes.insert(PeerLane(stream: stream, contact: contact, attempt: nextNumber()))
     contacts[contact].lanes.append(lane)
     streams[stream].lanes.append(lane)
     return lane
@@ -296,6 +298,13 @@ extension Peer {
       lanes[lane].contact = contact
       breakPath(of: lane)
       contacts[contact].lanes.append(lane)
+    }
+    for claim in claims.keys {
+      guard let index = claims[claim]!.recipients.firstIndex(where: { $0.contact == other }) else {
+        continue
+      }
+      claims[claim]!.recipients[index].contact = contact
+      claims[claim]!.states[contact] = claims[claim]!.states.removeValue(forKey: other)
     }
     contacts[other].lanes = []
     contacts[other].waiting = 0

@@ -93,6 +93,8 @@ package struct Peer: ~Copyable, Core {
   /// Who we are: as the server knows us, or would.
   var name: MemberName
   var place = Place.relay
+  /// What the server has said of our place since we have it.
+  var isReachable: Bool?
   /// What we want to be called when we have told the server who we are.
   var nextName: MemberName?
   /// Where our listener stands; nil: nowhere.

@@ -96,6 +96,7 @@ extension Peer {
   /// What was sent and not acknowledged is to be sent again.
   mutating func breakPath(of lane: Int32) {
     lanes[lane].path = .none
+    lanes[lane].attempt = nextNumber()
     lanes[lane].sent = 0
     lanes[lane].resentFor = nil
   }

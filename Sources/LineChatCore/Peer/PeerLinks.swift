@@ -108,10 +108,11 @@ extension Peer {
   }
 
   /// It does not take a message from us here. Where it will never take it, that message has failed;
-  /// else the rest of this way is tried later, and the server now.
+  /// else the rest of this way is tried later, and the server now. So it is, too, where it does not
+  /// know us by our address, or has another name: the server knows who is who.
   private mutating func linkRefuses(_ line: LineView, _ contact: Int32) {
     guard let message = try? Message(line), case .err(let refusal) = message.content else { return }
-    if refusal.code.isFinal, refusal.code != .forbidden,
+    if refusal.code.isFinal, refusal.code != .forbidden, refusal.code != .noSuchPeer,
       let id = message.tags["msgid"].flatMap({ MessageID($0) }),
       let stream = streamsByID[id.stream], let lane = lane(of: contact, stream)
     {
@@ -119,7 +120,7 @@ extension Peer {
     }
     linkBroke(
       contact, reason: "it refuses: \(refusal.text)",
-      pause: refusal.code.isFinal ? Limits.retryMostMicroseconds : nil)
+      pause: refusal.code == .forbidden ? Limits.retryMostMicroseconds : nil)
   }
 
   // MARK: The end

@@ -61,7 +61,7 @@ extension Peer {
   /// `MEMBER` lines and `OK JOIN`, as from the server.
   private mutating func hasEntered(_ group: GroupName, _ mouth: Mouth) {
     guard let replica = groups[group] else {
-      return refuse(Refusal(.notMember, .join, "you have left \(group) meanwhile"), to: mouth)
+      return refuse(hasLeftMeanwhile(group), to: mouth)
     }
     switch mouth {
     case .call(let call):

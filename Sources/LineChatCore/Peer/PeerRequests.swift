@@ -281,9 +281,12 @@ extension Peer {
     return (tags, body.line)
   }
 
-  /// A change of a roster.
+  /// A change of a roster. Of our own, that we were taken out.
   mutating func tellOwners(_ line: Message) {
-    guard !owners.isEmpty, line.source?.name != name else { return }
+    guard !owners.isEmpty else { return }
+    if line.source?.name == name {
+      guard case .leave = line.content else { return }
+    }
     let plain = (try? Message(source: line.source, content: line.content)) ?? line
     for owner in owners {
       let shown = sessions[owner].speaksTags ? line : plain

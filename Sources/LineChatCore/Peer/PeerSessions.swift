@@ -7,6 +7,8 @@ struct PeerDeadline: Comparable {
   enum Kind: Hashable {
     /// The uplink has not come so far in time, or is to be tried again; the number counts its steps.
     case uplink(UInt64)
+    /// Groups that the server could not let us into are to be asked for again; the uplink's step.
+    case joins(UInt64)
     /// A contact has not said who it is in time; the number is its link's.
     case link(Int32, UInt64)
     /// A contact may be dialled again; the number is that of its failure.
@@ -113,7 +115,9 @@ extension Peer {
   package var nextDeadlineMicroseconds: Int64? { deadlines.min?.at }
 
   mutating func schedule(after microseconds: Int64, _ kind: PeerDeadline.Kind) {
-    if deadlines.count >= Limits.deadlinesLeast + 4 * (sessions.count + contacts.count) {
+    // Where it is full of those that are still due, throwing out the others frees nothing.
+    let alive = sessions.count + contacts.count
+    if deadlines.count >= Limits.deadlinesLeast + 4 * alive + 2 * claims.count {
       deadlines = .init(deadlines.unordered.filter { isDue($0.kind) })
     }
     deadlines.insert(PeerDeadline(at: time + microseconds, kind: kind))
@@ -122,7 +126,7 @@ extension Peer {
   /// Whether it was not overtaken by events.
   private func isDue(_ kind: PeerDeadline.Kind) -> Bool {
     switch kind {
-    case .uplink(let step): uplink.step == step
+    case .uplink(let step), .joins(let step): uplink.step == step
     case .link(let contact, let number):
       contacts.holds(contact) && contacts[contact].linkNumber == number
     case .retry(let contact, let number):
@@ -141,6 +145,7 @@ extension Peer {
       guard isDue(next.kind) else { continue }
       switch next.kind {
       case .uplink: uplinkIsDue()
+      case .joins: joinThoseDue()
       case .link(let contact, _): linkStalled(contact)
       case .retry(let contact, _): markDirty(contact)
       case .hold(let id, _): holdTimedOut(id.index)
@@ -166,9 +171,9 @@ extension Peer {
     lookAfterServer()
     expireMessages()
     guard !isShuttingDown else { return }
-    if isBusy {
-      sweepSoon()
-    } else {
+    if isBusy { sweepSoon() }
+    // Somebody who was just asked for a sign of life may have seen to it already.
+    if sweepAt == .max {
       sweepAt = time + Limits.idleSweepMicroseconds
       schedule(after: Limits.idleSweepMicroseconds, .sweep)
     }

@@ -4,6 +4,12 @@
 
 import LineProtocol
 
+/// A lane whose message was handed to the server, in one of its attempts.
+struct Handed {
+  let lane: Int32
+  let attempt: UInt64
+}
+
 extension Peer {
   /// Sends what these contacts have to get through the server, as far as the window allows.
   mutating func sendRelayed(to candidates: [Int32]) {
@@ -72,7 +78,8 @@ extension Peer {
     }
     counters.sentRelayed += together.count
     sweepSoon()
-    ask(.say(conversation, sequence: sequence, together)) { buffer in
+    let handed = together.map { Handed(lane: $0, attempt: lanes[$0].attempt) }
+    ask(.say(conversation, sequence: sequence, handed)) { buffer in
       buffer.append(";msgid=")
       buffer.append(id)
       buffer.append(";time=")
@@ -96,9 +103,9 @@ extension Peer {
 
   /// It was handed over to all but those who were missed.
   mutating func wasRelayed(
-    _ sequence: UInt64, _ sent: [Int32], missed: Set<MemberName>, plain: Set<MemberName>
+    _ sequence: UInt64, _ handed: [Handed], missed: Set<MemberName>, plain: Set<MemberName>
   ) {
-    for lane in sent where isUnderWay(sequence, lane) {
+    for lane in lanesUnderWay(sequence, handed) {
       let contact = lanes[lane].contact
       let name = contacts[contact].member.name
       if missed.contains(name) {
@@ -118,8 +125,8 @@ extension Peer {
     goOnRelaying()
   }
 
-  mutating func relayIsRefused(_ sequence: UInt64, _ sent: [Int32], _ refusal: Refusal) {
-    for lane in sent where isUnderWay(sequence, lane) {
+  mutating func relayIsRefused(_ sequence: UInt64, _ handed: [Handed], _ refusal: Refusal) {
+    for lane in lanesUnderWay(sequence, handed) {
       let contact = lanes[lane].contact
       if refusal.code.isFinal {
         fail(sequence, in: lane, reason: refusal.text)
@@ -131,10 +138,14 @@ extension Peer {
     goOnRelaying()
   }
 
-  /// The lane may have another path, or another member, since it was sent.
-  private func isUnderWay(_ sequence: UInt64, _ lane: Int32) -> Bool {
-    guard lanes.holds(lane), lanes[lane].path == .relay else { return false }
-    return lanes[lane].queue.prefix(lanes[lane].sent).contains { $0.sequence == sequence }
+  /// Those for which it still is what was said: a lane may have another path since it was sent, or its
+  /// member another name, or there may be another in its place.
+  private func lanesUnderWay(_ sequence: UInt64, _ handed: [Handed]) -> [Int32] {
+    handed.filter { one in
+      guard lanes.holds(one.lane), lanes[one.lane].attempt == one.attempt else { return false }
+      let sent = lanes[one.lane].queue.prefix(lanes[one.lane].sent)
+      return lanes[one.lane].path == .relay && sent.contains { $0.sequence == sequence }
+    }.map(\.lane)
   }
 
   /// It and all before it were handed to somebody who does not acknowledge.

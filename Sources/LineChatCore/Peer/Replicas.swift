@@ -10,7 +10,7 @@ struct Replica {
   var roster = Roster(version: RosterVersion(start: 0, number: 0))
   /// We are in: a listing with us in it was taken.
   var isIn = false
-  /// MEMBERS was asked, and has not been answered.
+  /// The whole list was asked for, by MEMBERS or JOIN, and has not come.
   var isAsked = false
 
   init(_ name: GroupName) { self.name = name }
@@ -31,15 +31,16 @@ extension Peer {
     groups[group]?.isAsked = false
     guard let own = entries.first(where: { $0.member.name == name }) else {
       // We are not in it, whatever we thought.
-      if groups[group]?.isIn == true { exit(group, reason: "the server says so") }
-      if let mouth = asked.mouth {
-        refuse(Refusal(.notMember, .join, "you have left \(group) meanwhile"), to: mouth)
-      }
+      exit(group, reason: "the server says so")
+      if let mouth = asked.mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
       return retryAllHeld()
     }
-    guard !leaving.contains(group) else { return }
+    guard !leaving.contains(group) else {
+      if let mouth = asked.mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
+      return
+    }
     take(place: own.member.place)
-    if own.isReachable { news.append(.reachable(true)) }
+    if own.isReachable { isFound(true) }
     let isNew = groups[group]?.isIn != true
     wanted.insert(group)
     replace(group, entries, version ?? RosterVersion(start: 0, number: 0), isTold: !isNew)
@@ -48,28 +49,43 @@ extension Peer {
     retryAllHeld()
   }
 
+  func hasLeftMeanwhile(_ group: GroupName) -> Refusal {
+    Refusal(.notMember, .join, "you have left \(group) meanwhile")
+  }
+
   /// Puts a new roster in the place of the old one.
   mutating func replace(
     _ group: GroupName, _ entries: [Roster.Entry], _ version: RosterVersion, isTold: Bool
   ) {
-    let old = groups[group]?.roster
+    let old = groups[group]?.roster.all ?? []
+    // Those who are not found again. By contact: one may have another name in a roster that is behind.
+    var gone = Set(old.map(\.handle).filter { $0 >= 0 })
     var replica = Replica(group)
     replica.isIn = true
-    var kept: Set<MemberName> = []
-    for entry in entries where kept.insert(entry.member.name).inserted {
-      let before = old?[entry.member.name]
-      let contact =
-        entry.member.name == name ? -1 : meet(entry, isCounted: before == nil)
+    var names: Set<MemberName> = []
+    for entry in entries where names.insert(entry.member.name).inserted {
       var entry = entry
-      entry.handle = contact
+      entry.handle = -1
+      if entry.member.name != name {
+        let known = contactIndices[entry.member.name].flatMap { gone.remove($0) }
+        let before = known.map { contacts[$0].member.place }
+        entry.handle = meet(entry, isCounted: known == nil)
+        if isTold { tellDifference(entry.member, from: before, in: group) }
+      }
       replica.roster.append(entry, as: version)
-      if isTold, before == nil { news.append(.joined(entry.member, group)) }
     }
     groups[group] = replica
-    for gone in old?.all ?? [] where !kept.contains(gone.member.name) {
-      if isTold { news.append(.left(gone.member, group, reason: "")) }
-      if gone.handle >= 0 { leaves(gone.handle, group) }
+    for entry in old where gone.contains(entry.handle) {
+      if isTold { news.append(.left(entry.member, group, reason: "")) }
+      leaves(entry.handle, group)
     }
+  }
+
+  private mutating func tellDifference(
+    _ member: Member, from before: Place?, in group: GroupName
+  ) {
+    guard let before else { return news.append(.joined(member, group)) }
+    if before != member.place { news.append(.moved(member, from: before)) }
   }
 
   /// The listing in the journal, as lines of the server. Who joined by a request is answered when it
@@ -94,7 +110,15 @@ extension Peer {
   mutating func take(place new: Place) {
     guard new != place else { return }
     place = new
+    isReachable = nil
     news.append(.placed(new))
+  }
+
+  /// The server has dialled our place.
+  private mutating func isFound(_ isReachable: Bool) {
+    guard self.isReachable != isReachable else { return }
+    self.isReachable = isReachable
+    news.append(.reachable(isReachable))
   }
 
   mutating func retryAllHeld() {
@@ -142,15 +166,16 @@ extension Peer {
     _ member: Member, _ group: GroupName, _ version: RosterVersion
   ) -> Bool {
     if var entry = groups[group]?.roster[member.name] {
-      let before = entry.member.place
       entry.member = member
       groups[group]?.roster.change(member.name, to: entry, as: version)
-      if member.name == name {
+      guard entry.handle >= 0 else {
         take(place: member.place)
-      } else {
-        moves(entry.handle, to: member.place)
-        if before != member.place { news.append(.moved(member, from: before)) }
+        return true
       }
+      // Told for each group that we share.
+      let before = contacts[entry.handle].member.place
+      moves(entry.handle, to: member.place)
+      if before != member.place { news.append(.moved(member, from: before)) }
       return true
     }
     guard let count = groups[group]?.roster.count, count < Limits.names else { return false }
@@ -167,10 +192,10 @@ extension Peer {
   ) -> Bool {
     guard let entry = groups[group]?.roster[member.name] else { return false }
     groups[group]?.roster.remove(member.name, as: version)
-    news.append(.left(member, group, reason: reason))
-    if member.name == name {
+    if entry.handle < 0 {
       exit(group, reason: reason.isEmpty ? "the server took us out" : reason)
     } else {
+      news.append(.left(member, group, reason: reason))
       leaves(entry.handle, group)
     }
     return true
@@ -212,12 +237,11 @@ extension Peer {
     groups[group]?.roster.note(
       entry.member.name, isOnline: entry.isOnline, speaksTags: entry.speaksTags,
       isReachable: entry.isReachable)
-    guard known.handle >= 0 else {
-      if known.isReachable != entry.isReachable { news.append(.reachable(entry.isReachable)) }
-      return
-    }
-    describe(known.handle, entry)
-    guard known.isOnline != entry.isOnline || known.speaksTags != entry.speaksTags else { return }
+    if known.handle >= 0 { describe(known.handle, entry) } else { isFound(entry.isReachable) }
+    guard
+      known.isOnline != entry.isOnline || known.speaksTags != entry.speaksTags
+        || known.isReachable != entry.isReachable
+    else { return }
     effects.append(.note(Record { appendMemberLine($0, group, entry) }))
   }
 }
@@ -237,7 +261,7 @@ extension Peer {
       return joinsAfterLeave.append((group, mouth))
     }
     // One that is on its way to the server comes before this on the same connection.
-    leaving.remove(group)
+    if leaving.contains(group) { serverKnowsWeLeft(group) }
     wanted.insert(group)
     askJoin(group, for: mouth)
   }
@@ -274,7 +298,7 @@ extension Peer {
   }
 
   mutating func serverKnowsWeLeft(_ group: GroupName) {
-    guard leaving.remove(group) != nil else { return }
+    leaving.remove(group)
     effects.append(
       .note(
         Record {
@@ -289,8 +313,8 @@ extension Peer {
     guard let replica = groups.removeValue(forKey: group) else { return }
     for entry in replica.roster.all where entry.handle >= 0 { leaves(entry.handle, group) }
     guard replica.isIn else { return }
+    // By itself, a leave is in the journal already; of what the server did it need not be told.
     if !reason.isEmpty {
-      // By itself, a leave is in the journal already.
       let (name, place) = (name, place)
       effects.append(
         .note(
@@ -299,7 +323,7 @@ extension Peer {
             buffer.append("LEAVE ")
             buffer.append(replica.name)
           }))
-      serverKnowsWeLeft(group)
+      serverKnowsWeLeft(replica.name)
     }
     news.append(.exited(replica.name, reason: reason))
   }

@@ -45,6 +45,8 @@ struct Uplink {
   var isAnother = false
   /// The longest line that it takes, its end included.
   var lineBytesMax = WireLimits.lineBytes
+  /// To be joined when the server had its pause.
+  var joinsDue: Set<GroupName> = []
   /// Our address was refused: others reach us through the server.
   var isRelayForced = false
   /// When a sign of life was asked for; 0: it was not.
@@ -53,14 +55,23 @@ struct Uplink {
 
 /// A request whose reply has not come.
 struct Asked {
+  /// What a JOIN says about our place.
+  enum Joining {
+    /// Nothing, or that there is none.
+    case plain
+    case address
+    /// That there is none, as our address was refused.
+    case insteadOfAddress
+  }
+
   enum What {
     case nick(MemberName)
     case leave(GroupName)
-    case join(GroupName)
+    case join(GroupName, Joining)
     case members(GroupName)
     case groups
     /// A message for these lanes.
-    case say(Conversation, sequence: UInt64, [Int32])
+    case say(Conversation, sequence: UInt64, [Handed])
   }
 
   let label: UInt64
@@ -121,6 +132,7 @@ extension Peer {
     uplink.failures += 1
     uplink.failure = reason
     uplink.listing = []
+    uplink.joinsDue = []
     uplink.probedAt = 0
     let asked = uplink.asked
     uplink.asked = []
@@ -139,6 +151,7 @@ extension Peer {
 
   private mutating func serverWillNotAnswer(_ asked: Asked) {
     guard let mouth = asked.mouth else { return }
+    if case .join(let group, _) = asked.what { isNotJoined(group) }
     refuse(
       Refusal(.unreachable, asked.what.verb, "the server was lost before it answered; try again"),
       to: mouth)
@@ -216,16 +229,23 @@ extension Peer {
     }
   }
 
-  mutating func askJoin(_ group: GroupName, for mouth: Mouth? = nil) {
-    let placement: Placement? =
-      if configuration.isTransient {
-        nil
+  mutating func askJoin(
+    _ group: GroupName, for mouth: Mouth? = nil, isAddressRefused: Bool = false
+  ) {
+    var placement: Placement?
+    var joining = Asked.Joining.plain
+    if !configuration.isTransient {
+      placement = .relay
+      if isAddressRefused {
+        joining = .insteadOfAddress
       } else if let listens, !uplink.isRelayForced {
-        isListenerExplicit ? .endpoint(listens) : .port(listens.port)
-      } else {
-        .relay
+        placement = isListenerExplicit ? .endpoint(listens) : .port(listens.port)
+        joining = .address
       }
-    ask(.join(group), for: mouth) {
+    }
+    // The answer is a whole roster: what is missing until then is in it.
+    groups[group]?.isAsked = true
+    ask(.join(group, joining), for: mouth) {
       $0.append("JOIN ")
       $0.append(group)
       if let placement {

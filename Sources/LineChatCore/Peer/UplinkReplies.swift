@@ -6,7 +6,7 @@ import LineProtocol
 extension Peer {
   mutating func hearServer(_ bytes: UnsafeRawBufferPointer) {
     guard let view = try? LineView(bytes) else { return }
-    guard uplink.stage != .greeting || view.verb == .info else { return }
+    guard uplink.stage != .greeting || view.verb == .info || view.verb == .err else { return }
     let tags = (try? Tags.parse(UnsafeRawBufferPointer(rebasing: bytes[view.tags]))) ?? Tags()
     switch view.verb {
     case .info: hearGreeting(view)
@@ -43,7 +43,8 @@ extension Peer {
       nameIsOurs(written == wantedName ? written ?? wantedName : wantedName)
       if let mouth = asked.mouth { answerName(mouth) }
     case .leave(let group): serverKnowsWeLeft(group)
-    case .join(let group), .members(let group):
+    case .join(let group, _), .members(let group):
+      if case .join(_, .insteadOfAddress) = asked.what { uplink.isRelayForced = true }
       let written = word.flatMap { GroupName(bytes: $0) } ?? group
       takeListing(
         of: written == group ? written : group, listing,
@@ -60,6 +61,8 @@ extension Peer {
 
   private mutating func hearRefusal(_ line: LineView, _ tags: Tags) {
     guard let message = try? Message(line), case .err(let refusal) = message.content else { return }
+    // It lets nobody in.
+    guard uplink.stage != .greeting else { return loseServer(refusal.text) }
     guard let asked = takeAsked(tags) else {
       // The last line before the connection is closed.
       news.append(.refused(nil, refusal))
@@ -69,7 +72,7 @@ extension Peer {
     switch asked.what {
     case .nick(let wantedName): nameIsRefused(wantedName, refusal, for: asked.mouth)
     case .leave(let group): serverKnowsWeLeft(group)
-    case .join(let group): joinIsRefused(group, refusal, asked)
+    case .join(let group, let joining): joinIsRefused(group, joining, refusal, asked)
     case .members(let group): listingIsRefused(group, refusal)
     case .groups: if let mouth = asked.mouth { refuse(refusal, to: mouth) }
     case .say(_, let sequence, let sent): relayIsRefused(sequence, sent, refusal)
@@ -126,27 +129,55 @@ extension Peer {
     answer(mouth, verb: .nick) { $0.append(name) }
   }
 
-  mutating func joinIsRefused(_ group: GroupName, _ refusal: Refusal, _ asked: Asked) {
-    // Our address is not one that it lets us have: others reach us through it.
-    if !uplink.isRelayForced, listens != nil,
-      refusal.code == .badAddress || refusal.code == .forbidden || refusal.code == .rateLimited
+  private mutating func joinIsRefused(
+    _ group: GroupName, _ joining: Asked.Joining, _ refusal: Refusal, _ asked: Asked
+  ) {
+    groups[group]?.isAsked = false
+    // Our address may be one that it does not let us have: others reach us through it then.
+    if joining == .address,
+      [.badAddress, .forbidden, .rateLimited].contains(refusal.code)
     {
-      uplink.isRelayForced = true
       news.append(.refused(nil, refusal))
-      return askJoin(group, for: asked.mouth)
+      return askJoin(group, for: asked.mouth, isAddressRefused: true)
     }
+    // What changed meanwhile was not looked at.
+    if groups[group]?.isIn == true { askMembers(group) }
     if let mouth = asked.mouth {
-      if groups[group]?.isIn != true { wanted.remove(group) }
+      isNotJoined(group)
       return refuse(refusal, to: mouth)
     }
     news.append(.refused(nil, refusal))
-    if refusal.code.isFinal && groups[group]?.isIn != true { wanted.remove(group) }
+    if refusal.code.isFinal {
+      if groups[group]?.isIn != true { wanted.remove(group) }
+    } else {
+      joinLater(group)
+    }
+  }
+
+  /// Who asked for it is told that it failed: it is not tried again by itself.
+  mutating func isNotJoined(_ group: GroupName) {
+    guard groups[group]?.isIn != true, !configuration.groups.contains(group) else { return }
+    wanted.remove(group)
+  }
+
+  /// The server can't carry it out just now.
+  private mutating func joinLater(_ group: GroupName) {
+    uplink.joinsDue.insert(group)
+    schedule(after: Limits.joinRetryMicroseconds, .joins(uplink.step))
+  }
+
+  mutating func joinThoseDue() {
+    let due = uplink.joinsDue.sorted()
+    uplink.joinsDue = []
+    for group in due where wanted.contains(group) { askJoin(group) }
   }
 
   private mutating func listingIsRefused(_ group: GroupName, _ refusal: Refusal) {
     groups[group]?.isAsked = false
-    // There is nobody in it, so neither are we.
-    if refusal.code == .noSuchGroup { exit(group, reason: refusal.text) }
+    // There is nobody in it, so neither are we. Of one that we do not know, nothing is kept.
+    if refusal.code == .noSuchGroup || groups[group]?.isIn != true {
+      exit(group, reason: refusal.text)
+    }
     for session in sessionsHolding() { retryHeld(session) }
   }
 }
