@@ -25,8 +25,9 @@ protocol DrivenCore: Core, ~Copyable {
   func stored(_ side: Side) -> Stored
   /// Roughly what a snapshot would be long, where that may be much.
   var storedBytes: Int { get }
-  /// Who derives something from the journal of the state directory at `path`.
-  static func follower(in path: String, _ log: EventLog) -> (any JournalFollower)?
+
+  /// Who is to hear of each record in the directory when it is on the disk.
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
 
   // MARK: The loop
 
@@ -54,7 +55,11 @@ protocol DrivenCore: Core, ~Copyable {
 // Where there is nothing special to do.
 extension DrivenCore where Self: ~Copyable {
   var storedBytes: Int { 0 }
-  static func follower(in path: String, _ log: EventLog) -> (any JournalFollower)? { nil }
+
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
+  {
+    nil
+  }
 
   static func roundBegan(_ loop: Loop<Self>) {}
   static func deadline(_ loop: Loop<Self>) -> Int64? { nil }

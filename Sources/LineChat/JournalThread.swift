@@ -238,6 +238,7 @@ private struct JournalWriter<Disk: Storage>: Sendable {
   }
 
   mutating func run() {
+    publishReports()
     while let (items, applied) = next() {
       var batch: [Item] = []
       var hadSnapshot = false

@@ -93,7 +93,7 @@ extension Loop where C: ~Copyable {
 
 extension Descriptor {
   /// A socket on its way to `endpoint`, or there already.
-  fileprivate static func dial(
+  static func dial(
     _ endpoint: Endpoint, from source: IPAddress?
   ) throws(SystemError) -> Descriptor {
     let descriptor = try Descriptor.socket(SocketAddress.family(of: endpoint.address))

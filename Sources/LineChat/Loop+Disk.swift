@@ -38,8 +38,7 @@ extension Loop where C: ~Copyable {
       }
     }
     for file in faults.keys.sorted() { try saved.setAside(file, faults[file] ?? [], log) }
-    let journal = try saved.begin(
-      with: core.stored(side), followedBy: C.follower(in: saved.directory.path, log), waking: wake)
+    let journal = try saved.begin(with: core.stored(side), waking: wake, C.follower)
     disk = Disk(journal: journal, directory: saved.directory)
   }
 

@@ -60,7 +60,9 @@ extension Loop where C == Peer {
   private func stays(for local: IPAddress) -> Bool {
     guard let present = ownListeners.first?.address.endpoint else { return false }
     if present.address == local { return true }
-    guard local.isLoopback, case .direct(let placed) = side.place else { return false }
+    guard local.isLoopback, case .direct(let placed) = side.place, !placed.address.isLoopback else {
+      return false
+    }
     return placed == present && side.surroundings.addresses().contains(placed.address)
   }
 

@@ -48,17 +48,15 @@ extension Peer: DrivenCore {
 
   var storedBytes: Int { outboxBytes }
 
-  /// The readable logs.
-  static func follower(in path: String, _ log: EventLog) -> (any JournalFollower)? {
-    do throws(StorageError) { return LogBook(try LogDirectory(in: path)) } catch {
-      log.complain("there will be no readable logs: \(error)")
-      return nil
-    }
+  static func follower(in directory: StateDirectory) throws(StorageError) -> (any JournalFollower)?
+  {
+    LogBook(try LogDirectory(in: directory.path))
   }
 
   static func roundBegan(_ loop: Loop<Peer>) {
     loop.lookAfterSearch()
-    guard let what = loop.side.watch.look(loop.side.surroundings, now: loop.now) else { return }
+    let surroundings = loop.side.surroundings
+    guard let what = loop.side.watch.look(surroundings, now: loop.now) else { return }
     loop.log.inform("\(what): looking after every connection")
     // A resolver asked in another network may never answer.
     loop.giveUpLookUp("the network has changed")

@@ -4,6 +4,7 @@
 //                      "kept", "time"
 //     replica.json     a node's, likewise: ReplicaState
 //     journal.N        what happened since, as wire lines
+//     log/             a node's readable logs, derived from its journal: LogBook
 //     lock             held by the one process that uses the directory
 //     linechatd.sock   the owner's way to speak to the server
 //     node.sock        and to the node
@@ -92,20 +93,21 @@ final class SavedState<Content: StoredContent> {
     }
   }
 
-  /// Begins a new generation with the state as it is now, and the thread that goes on with it. The
-  /// follower catches up first, while the journals of the last run are still there.
+  /// Begins a new generation with the state as it is now, and the thread that goes on with it.
   func begin(
-    with content: Content, followedBy follower: (any JournalFollower)?, waking wake: WakePipe
+    with content: Content, waking wake: WakePipe,
+    _ makeFollower: (StateDirectory) throws(StorageError) -> (any JournalFollower)?
   ) throws(ServerError) -> JournalThread {
-    var follower = follower
+    var follower: (any JournalFollower)?
     do throws(StorageError) {
+      follower = try makeFollower(directory)
       try journal.begin(with: content, &follower)
     } catch {
       throw ServerError(
         .badDataDirectory,
         "the data directory \(directory.path) cannot be written: \(error); nothing in it is lost")
     }
-    do throws(SystemError) { return try journal.start(follower, waking: wake) } catch {
+    do throws(SystemError) { return try journal.start(waking: wake, follower) } catch {
       throw ServerError(.system, "cannot start a thread: \(error)", cause: error)
     }
   }
@@ -122,7 +124,7 @@ private protocol StartingJournal {
     with content: some Encodable, _ follower: inout (any JournalFollower)?
   ) throws(StorageError)
   func start(
-    _ follower: (any JournalFollower)?, waking wake: WakePipe
+    waking wake: WakePipe, _ follower: (any JournalFollower)?
   ) throws(SystemError) -> JournalThread
 }
 
@@ -136,17 +138,17 @@ private struct OpenJournal<Disk: Storage>: StartingJournal {
   mutating func begin(
     with content: some Encodable, _ follower: inout (any JournalFollower)?
   ) throws(StorageError) {
-    follower?.mend(from: journal.disk)
-    let needed = follower?.prepareForSnapshot(of: journal.disk)
     let bytes: [UInt8]
     do { bytes = try StateCoding.encode(content) } catch {
       preconditionFailure("strings and numbers can be encoded: \(error)")
     }
+    follower?.mend(from: journal.disk)
+    let needed = follower?.prepareForSnapshot(of: journal.disk)
     try journal.snapshot(bytes, inFlight: [], keepingFrom: needed ?? .max)
   }
 
   func start(
-    _ follower: (any JournalFollower)?, waking wake: WakePipe
+    waking wake: WakePipe, _ follower: (any JournalFollower)?
   ) throws(SystemError) -> JournalThread {
     try JournalThread.start(journal, wake: wake, follower: follower)
   }

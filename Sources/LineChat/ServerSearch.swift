@@ -36,7 +36,8 @@ extension Loop where C == Peer {
     case .literal(let address): dialInTurn([address])
     case .name(let name):
       do throws(NameLookUp.Failure) {
-        side.search?.lookUp = try side.resolver.begin(name)
+        let lookUp = try side.resolver.begin(name)
+        side.search?.lookUp = lookUp
         side.search?.lookUpEnds = now.monotonicMicroseconds + MachineLimits.lookUpMicroseconds
       } catch {
         endSearch(error.description)

@@ -7,7 +7,6 @@ import LineProtocol
 /// A request being carried out.
 struct Asked {
   let caller: Caller
-  let sent: Sent?
   var tags = Tags()
   var label: String? { tags["label"] }
   var labelTag: [String: String?] { label.map { ["label": $0] } ?? [:] }
@@ -30,8 +29,8 @@ extension Model {
     mustEnd[caller.number] = "spoke HTTP"
   }
 
-  func receive(_ line: [UInt8], from caller: Caller, _ sent: Sent?) {
-    var asked = Asked(caller: caller, sent: sent)
+  func receive(_ line: [UInt8], from caller: Caller) {
+    var asked = Asked(caller: caller)
     var verb: Verb?
     let content = line.withUnsafeBytes { bytes in
       Result { () throws(Refusal) -> Message.Content? in
@@ -136,7 +135,14 @@ extension Model {
       return ask(.rename(name), ":\(person.wire) NICK \(name)", key, asked)
     }
     rename(person, to: name, asked.caller, isTagged: asked.isTagged)
-    reply(asked, "OK NICK \(name)")
+    replyToRename(asked.caller, asked.labelTag)
+  }
+
+  /// A program has heard before of what the new name does to its groups.
+  func replyToRename(_ caller: Caller, _ label: [String: String?]) {
+    expect(
+      caller, .exact(Array("OK NICK \(caller.person.name)".utf8)), label,
+      isBarrier: caller.speaksTags)
   }
 
   func rename(_ person: Person, to name: MemberName, _ caller: Caller, isTagged: Bool) {
@@ -146,7 +152,7 @@ extension Model {
     person.name = name
     if let key = caller.key { person.key = key }
     person.saysTags = isTagged
-    rename(person, from: before, in: groups(of: person))
+    rename(person, from: before, in: groups(of: person), own: person.caller)
     notePresence(person)
   }
 
@@ -159,7 +165,6 @@ extension Model {
       holder.key == nil && holder.caller == nil && holder.host == caller.origin.host
     guard holder.name == name, !holder.isChanging, isByKey || isByHost, !isDurable(asked.person)
     else { return refuse(asked, [.nameTaken], .nick) }
-    asked.sent?.tookUp = true
     if let older = holder.caller {
       let text = Expected.Text.error(codes: [.nameTaken], verb: "-")
       if isListing(older.number) {
@@ -178,21 +183,23 @@ extension Model {
     guest.caller = nil
     for group in groups(of: guest) {
       if group.seat(of: holder) != nil {
-        leave(guest, group)
+        leave(guest, group, own: program(caller))
       } else if let at = group.seats.firstIndex(where: { $0.person === guest }) {
         group.seats[at] = Group.Seat(person: holder, isDurable: false)
         brought.append(group)
       }
     }
-    rename(holder, from: before, in: brought)
-    if holder.place != before.place { tellPlace(of: holder, in: brought) }
+    rename(holder, from: before, in: brought, own: caller)
+    if holder.place != before.place {
+      tellPlace(of: holder, in: brought, own: program(caller))
+    }
     holder.caller = caller
     holder.host = caller.origin.host
     if let key = caller.key { holder.key = key }
     caller.person = holder
     noteTags(asked)
     forgetIfUnused(guest)
-    reply(asked, "OK NICK \(holder.name)")
+    replyToRename(caller, asked.labelTag)
     flush(holder, to: caller)
   }
 

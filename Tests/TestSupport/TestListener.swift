@@ -8,6 +8,7 @@ import LineProtocol
 
 package final class TestListener {
   package let port: UInt16
+  package let host = IPAddress(v4: 0x7F00_0001)
   private var descriptor: Int32 = -1
   private var filling: [Int32] = []
 

@@ -115,7 +115,9 @@ extension Peer {
   package var nextDeadlineMicroseconds: Int64? { deadlines.min?.at }
 
   mutating func schedule(after microseconds: Int64, _ kind: PeerDeadline.Kind) {
-    if deadlines.count >= Limits.deadlinesLeast + 4 * (sessions.count + contacts.count) {
+    // Where it is full of those that are still due, throwing out the others frees nothing.
+    let alive = sessions.count + contacts.count
+    if deadlines.count >= Limits.deadlinesLeast + 4 * alive + 2 * claims.count {
       deadlines = .init(deadlines.unordered.filter { isDue($0.kind) })
     }
     deadlines.insert(PeerDeadline(at: time + microseconds, kind: kind))
