@@ -46,6 +46,10 @@ public final class PeerNode: Sendable {
     /// Where it listens for others.
     public var listening = Listening.automatic
 
+    /// Where others reach it, if that is not where it listens: something forwards that port to it (a
+    /// container, a router). The server lets a node announce only addresses that it connects from.
+    public var announced: Endpoint?
+
     /// Where it keeps what must outlive it.
     public var storage = Storage.none
 
@@ -342,6 +346,7 @@ extension PeerNode.Configuration {
     machine.isNameWanted = isNameWanted
     machine.server = server
     machine.listening = listening
+    machine.announced = announced
     if case .directory(let path) = storage { machine.directory = path }
     machine.groups = groups
     machine.lineBytesMax = lineBytesMax

@@ -38,6 +38,8 @@ final class PeerStage {
   let configuration: Peer.Configuration
   var now = Instant(monotonicMicroseconds: 1_000_000, wallMicroseconds: 1_800_000_000_000_000)
   var disk = Disk.immediate
+  /// The server is alive, while time passes.
+  var answersPings = false
   /// Where the node listens as soon as it has reached its server; nil: nowhere.
   var listens: Endpoint? = Endpoint("10.0.0.1:5001")
   var isExplicit = false
@@ -47,7 +49,7 @@ final class PeerStage {
   /// What the disk has taken, in order.
   var journal: [Record] = []
   var dials: [(id: SessionID, name: String, from: IPAddress?)] = []
-  private(set) var finishing: [String] = []
+  var finishing: [String] = []
   private(set) var resumed: [String] = []
   private(set) var allNews: [News] = []
   var news: [News] = []
@@ -195,6 +197,11 @@ final class PeerStage {
       move(to: max(next, now.monotonicMicroseconds))
       peer.tick(now: now)
       settle()
+      if answersPings, let index = heard["server"]?.firstIndex(of: "PING") {
+        heard["server"]!.remove(at: index)
+        move(to: now.monotonicMicroseconds + 1_000)
+        send("server", "PONG")
+      }
     }
     move(to: end)
   }

@@ -82,6 +82,10 @@ extension Peer {
       contactIndices[entry.member.name] = contact
       return contact
     }
+    // Of a stranger we know nothing.
+    if contacts[contact].groups == 0 {
+      contacts[contact].isDescribed = isDescribed || entry.member.place == .relay
+    }
     if isCounted { contacts[contact].groups += 1 }
     contacts[contact].member.name = entry.member.name
     moves(contact, to: entry.member.place)
@@ -233,8 +237,8 @@ extension Peer {
       }
     }
     guard isServerUp else { return .none(reasonNotDirect(contact) ?? "the server is away") }
-    if state.relayAt > time { return .none("the server can't hand it over just now") }
     guard state.isOnline else { return .none(reasonNotDirect(contact) ?? "not connected") }
+    if state.relayAt > time { return .none("the server can't hand it over just now") }
     return .relay
   }
 
@@ -260,8 +264,19 @@ extension Peer {
     }
   }
 
+  /// Whether anything for it is on the disk, so that it may go: nobody is dialled before.
+  func hasSomethingToSend(_ contact: Int32) -> Bool {
+    contacts[contact].waiting > 0
+      && contacts[contact].lanes.contains { lane in
+        guard let first = lanes[lane].queue.first,
+          let index = position(of: first.sequence, in: lanes[lane].stream)
+        else { return false }
+        return streams[lanes[lane].stream].messages[index].isOnDisk
+      }
+  }
+
   private mutating func serve(_ contact: Int32) {
-    guard contacts[contact].waiting > 0 else { return }
+    guard hasSomethingToSend(contact) else { return }
     switch way(to: contact) {
     case .link: sendOnLink(contact)
     case .soon, .relay: break
