@@ -115,7 +115,8 @@ final class NodeLog {
     guard links.mayBeSaid(now, log) else { return }
     switch news {
     case .linkUp(let member): log.inform("linked to \(member)")
-    case .linkIdle(let member): log.inform("closed the link to \(member): nothing went over it")
+    case .linkIdle(let member):
+      log.inform("closed the link to \(member): nothing more goes over it")
     case .linkDown(let member, let reason, let seconds):
       log.inform("no link to \(member) (\(escaped(reason))); next try in \(seconds) s")
     default: break

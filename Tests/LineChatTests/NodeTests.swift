@@ -28,7 +28,7 @@ struct NodeTests {
     #expect(status.contacts.map(\.sentDirectly) == [1])
     #expect(status.isServerThere)
     #expect(try status.place?.description == alice.address().description)
-    try alice.waitForLog("connected to bob@")
+    try alice.waitForLog("linked to bob@")
   }
 
   // MARK: Where it listens
@@ -120,7 +120,7 @@ struct NodeTests {
     server.stop()
     let moved = ListenAddress(other, port: listened)
     try eventually(within: 30, "it listens at \(moved)") { node.machine.address == moved }
-    try node.waitForLog("this is not the server you knew")
+    try node.waitForLog("this is not the server of before")
     try eventually(within: 30, "it is in again") { try node.status().isServerThere }
     _ = try TestClient(moved).line(startingWith: "INFO ")
     #expect(throws: TestFailure.self) { _ = try TestClient(ListenAddress(first, port: listened)) }
@@ -129,7 +129,9 @@ struct NodeTests {
 
   @Test("on its server's machine, listens where the server tells the others that it does")
   func follows() throws {
-    let server = try TestServer { $0.listen = [try ListenAddress(parsing: "0.0.0.0:0")] }
+    let server = try TestServer {
+      $0.listen = [try ListenAddress(parsing: "0.0.0.0:0")]
+    }
     guard case .tcp(let every, let port) = try server.address.kind else {
       throw TestFailure("no port")
     }
@@ -144,6 +146,7 @@ struct NodeTests {
     try eventually(within: 30, "that is its place") {
       try node.status().place?.description == node.machine.address?.description
     }
+
     try node.wait(for: "the server reaches it") { $0 == .reachable(true) }
     // Where it is is where it stays when the server is lost and found again.
     let before = node.machine.address
@@ -228,6 +231,7 @@ struct NodeTests {
     let owner = try TestClient(ListenAddress(parsing: "unix:\(path)"))
     try owner.line(startingWith: "INFO ")
     let ear = try server.member("bob")
+    try node.wait(for: "bob joins") { if case .joined = $0 { true } else { false } }
     #expect(try owner.ask("MSG lobby as alice") == "OK MSG lobby 1/1")
     let source = try "alice@\(node.address())"
     try ear.expect(":\(source) MSG lobby as alice")

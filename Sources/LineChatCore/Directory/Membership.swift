@@ -216,6 +216,8 @@ extension Directory {
     } else {
       noteTags(member, request.isTagged)
     }
+    // It says once more that it listens there; perhaps it does now.
+    if place != nil && !members[member].isReachable { dialBack(member, now: request.now) }
     try listMembers(of: name, request, as: .join)
   }
 
