@@ -38,6 +38,8 @@ final class PeerStage {
   let configuration: Peer.Configuration
   var now = Instant(monotonicMicroseconds: 1_000_000, wallMicroseconds: 1_800_000_000_000_000)
   var disk = Disk.immediate
+  /// The books are looked at after each round: not where many messages lie in them.
+  var auditsEachRound = true
   /// The server is alive, while time passes.
   var answersPings = false
   /// Where the node listens as soon as it has reached its server; nil: nowhere.
@@ -203,7 +205,7 @@ final class PeerStage {
         send("server", "PONG")
       }
     }
-    move(to: end)
+    move(to: max(end, now.monotonicMicroseconds))
   }
 
   private func move(to time: Int64) {
@@ -315,8 +317,7 @@ final class PeerStage {
         news.append(one)
       }
     }
-    let audit = peer.audit()
-    #expect(audit.problems == [])
+    if auditsEachRound { #expect(peer.audit().problems == []) }
   }
 
   // MARK: Names for streams and times

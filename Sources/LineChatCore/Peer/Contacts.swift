@@ -184,6 +184,7 @@ extension Peer {
       // Where it is reached now only the server knows.
       contacts[contact].member.place = .relay
       contacts[contact].isOnline = true
+      markDirty(contact)
     }
     forgetIfUnused(contact)
   }
@@ -213,6 +214,8 @@ extension Peer {
     guard case .direct(let endpoint) = contacts[contact].member.place,
       contacts[contact].isDescribed, contacts[contact].groups > 0
     else { return nil }
+    // A program believes an address, and we have none by which it could know us.
+    if place == .relay && contacts[contact].speaksTags { return nil }
     // An address that means this machine, or this wire, means something only to those who reached
     // the server there.
     if endpoint.address.isLoopback || endpoint.address.isLinkLocal {
