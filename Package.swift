@@ -69,6 +69,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .executableTarget(
+      name: "uptime-bot", dependencies: ["LineChat"], path: "examples/bot", swiftSettings: strict),
     .target(
       name: "LineChatSimulation",
       dependencies: [
@@ -105,6 +107,13 @@ let package = Package(
     .testTarget(
       name: "ProtocolTests",
       dependencies: ["LineChatCore", "LineProtocol", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "NodeTests",
+      dependencies: [
+        "LineChat", "TestSupport", "linechat", "uptime-bot",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]

@@ -88,7 +88,7 @@ public enum NodeEvent: Equatable, Sendable {
   /// A direct connection to a member stands.
   case linkUp(Member)
 
-  /// It was closed, as nothing went over it. The next message opens it again.
+  /// It was closed, as nothing more goes over it. The next message opens it again.
   case linkIdle(Member)
 
   /// It could not be made, or broke. It is not tried again before so many seconds have passed; what is

@@ -109,6 +109,9 @@ final class EventQueue: Sendable {
     waiter?.resume(returning: event)
   }
 
+  /// Tasks that wait for the next event.
+  var waitingCount: Int { state.withLock { $0.waiting.count } }
+
   /// Nothing more will come.
   func end() {
     let waiting = state.withLock { state in

@@ -112,7 +112,10 @@ extension Loop where C == Peer {
 
   /// `local` is an address by which others know this machine, if one is known.
   private func tellCore(reaching local: IPAddress?) {
-    let (endpoint, isExplicit) = reachable(from: local)
+    var (endpoint, isExplicit) = reachable(from: local)
+    if let announced = side.configuration.announced, endpoint != nil {
+      (endpoint, isExplicit) = (announced, true)
+    }
     side.published.set(address: ownListeners.first?.address)
     core.listens(at: endpoint, isExplicit: isExplicit, now: now)
   }

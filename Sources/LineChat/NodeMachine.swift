@@ -34,6 +34,8 @@ package final class NodeMachine: Sendable {
     /// Nil: a node without a server, which goes on with what its directory says.
     package var server: ServerAddress?
     package var listening = Listening.automatic
+    /// What the others are told instead of where it listens: where something forwards a port to it.
+    package var announced: Endpoint?
     /// The directory in which everything outlives the process, made where there is none. Nil: nothing
     /// is written, and there is no owner's socket.
     package var directory: String?

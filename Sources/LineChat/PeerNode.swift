@@ -46,6 +46,10 @@ public final class PeerNode: Sendable {
     /// Where it listens for others.
     public var listening = Listening.automatic
 
+    /// Where others reach it, if that is not where it listens: something forwards that port to it (a
+    /// container, a router). The server lets a node announce only addresses that it connects from.
+    public var announced: Endpoint?
+
     /// Where it keeps what must outlive it.
     public var storage = Storage.none
 
@@ -211,11 +215,14 @@ extension PeerNode {
   /// has the message, waits for it, or will not get it; after about a second in any case, and then what
   /// is still under way counts as waiting. What changes later is told by `NodeEvent.delivery`.
   ///
-  /// A text is one line: not empty, without control characters, and no longer than a line may be.
+  /// A text is one line: not empty, without control characters, and no longer than a line may be. A
+  /// name that nobody in this node's groups has is asked of the server; where it knows nobody of that
+  /// name either, the receipt says that it failed.
   ///
-  /// - Throws: `.refused` where nobody will get it: the node is not in that group (`.notMember`), there
-  ///   is no such person (`.noSuchPeer`), the text is none, the outbox is full (`.rateLimited`), or the
-  ///   disk did not take it (`.internalError`). `.tooManyCalls`, `.stopped`, `.cancelled`: see there.
+  /// - Throws: `.refused` where it is not taken over: the node is not in that group (`.notMember`), there
+  ///   is no such person (`.noSuchPeer`), the text is none (`.badSyntax`, `.badEncoding`,
+  ///   `.lineTooLong`), the outbox is full (`.rateLimited`), or the disk did not take it
+  ///   (`.internalError`). `.tooManyCalls`, `.stopped`, `.cancelled`: see there.
   @discardableResult
   public func send(_ text: String, to target: NodeTarget) async throws(NodeError) -> Receipt {
     guard case .receipt(let receipt) = try await ask(target.saying(text)) else {
@@ -339,6 +346,7 @@ extension PeerNode.Configuration {
     machine.isNameWanted = isNameWanted
     machine.server = server
     machine.listening = listening
+    machine.announced = announced
     if case .directory(let path) = storage { machine.directory = path }
     machine.groups = groups
     machine.lineBytesMax = lineBytesMax

@@ -19,6 +19,12 @@ struct NodeOptions: ParsableArguments {
         + "environment: LINECHAT_LISTEN)", valueName: "address"))
   var listen: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "What the others are told instead of that address, IP:PORT: where a port is forwarded to this "
+        + "node. (environment: LINECHAT_ANNOUNCE)", valueName: "address"))
+  var announce: String?
+
   @Flag(
     help: ArgumentHelp(
       "Do not listen: everything comes through the server. (environment: LINECHAT_RELAY=1)"))
@@ -74,6 +80,7 @@ extension NodeOptions {
     configuration.storage = try profile.storage(name: configuration.name)
     configuration.server = try serverAddress()
     configuration.listening = try listening()
+    configuration.announced = try announced(configuration.listening)
     configuration.groups = try groupNames(groups)
     return configuration
   }
@@ -105,6 +112,17 @@ extension NodeOptions {
     }
     if case .unix = address.kind { throw given.refusal("HOST:PORT or [IPV6]:PORT") }
     return .at(address)
+  }
+
+  private func announced(_ listening: Listening) throws(ValidationError) -> Endpoint? {
+    guard let given = Given(announce, "--announce", "LINECHAT_ANNOUNCE") else { return nil }
+    guard let endpoint = Endpoint(given.text) else {
+      throw given.refusal("an address such as 10.0.0.2:5001 or [2001:db8::2]:5001")
+    }
+    guard case .at = listening else {
+      throw ValidationError("\(given.source) goes with --listen: a forwarded port stays the same")
+    }
+    return endpoint
   }
 
   private func groupNames(_ texts: [String]) throws(ValidationError) -> [GroupName] {

@@ -294,6 +294,48 @@ struct LaneTests {
     #expect(stage.directory.durableState().kept.isEmpty)
   }
 
+  @Test("a receipt for what the server keeps is the server's, whomever it names; others go on")
+  func receiptsWithNames() {
+    let stage = Stage()
+    stage.play(
+      """
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops relay
+      node< {*}
+      node< {*}
+      eve> @x=1 NICK eve
+      eve< OK NICK eve
+      alice> MSG ops one
+      alice< OK MSG ops 1/1
+      alice> PM node two
+      alice< OK PM node
+      alice> MSG ops three
+      alice< OK MSG ops 1/1
+      """, ignoringHeard: true)
+    let ids = stage.take("node").compactMap { try? Message(parsing: $0).tags["msgid"] }
+    #expect(ids.count == 3)
+    stage.play(
+      """
+      node> @to=eve ACK ops \(ids[0])
+      node> @to=guest3 ACK node \(ids[1])
+      node> @to=eve ACK ops 00c0ffee00c0ffee.7
+      eve< :node@relay ACK ops 00c0ffee00c0ffee.7
+      """)
+    stage.gone("node")
+    stage.play(
+      """
+      + node
+      node> @x=1 NICK node
+      node< OK NICK node
+      node< @msgid=\(ids[2]);time={} :guest3@relay MSG ops three
+      node> @to=nobody ACK ops \(ids[2])
+      node> @to=eve ACK ops \(ids[2])
+      eve< :node@relay ACK ops \(ids[2])
+      """)
+    #expect(stage.directory.durableState().kept.isEmpty)
+  }
+
   @Test("a lane is bounded: what does not fit is not counted as kept, and a PM is refused")
   func fullLane() {
     let stage = carolAway("relay")

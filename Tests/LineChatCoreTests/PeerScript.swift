@@ -231,12 +231,12 @@ extension PeerStage {
   static let greeting =
     "INFO linechatd 1 protocol=1 server=00000000000000aa you=guest1 max-line=65536 help=HELP"
 
-  /// The server answers the JOIN or MEMBERS for each of these groups.
+  /// The server answers the JOIN or MEMBERS for each of these groups. What else it has heard stays.
   func letIn(_ rosters: KeyValuePairs<String, [String]>, version: String = "9.3") {
     for line in take("server") {
       let words = line.split(separator: " ").map(String.init)
       guard words.count > 2, words[1] == "JOIN" || words[1] == "MEMBERS" else {
-        Issue.record("the server heard \(line)")
+        heard["server"]!.append(line)
         continue
       }
       guard let others = rosters.first(where: { $0.key == words[2] })?.value else { continue }

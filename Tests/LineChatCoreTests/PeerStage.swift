@@ -38,6 +38,10 @@ final class PeerStage {
   let configuration: Peer.Configuration
   var now = Instant(monotonicMicroseconds: 1_000_000, wallMicroseconds: 1_800_000_000_000_000)
   var disk = Disk.immediate
+  /// The books are looked at after each round: not where many messages lie in them.
+  var auditsEachRound = true
+  /// The server is alive, while time passes.
+  var answersPings = false
   /// Where the node listens as soon as it has reached its server; nil: nowhere.
   var listens: Endpoint? = Endpoint("10.0.0.1:5001")
   var isExplicit = false
@@ -47,7 +51,7 @@ final class PeerStage {
   /// What the disk has taken, in order.
   var journal: [Record] = []
   var dials: [(id: SessionID, name: String, from: IPAddress?)] = []
-  private(set) var finishing: [String] = []
+  var finishing: [String] = []
   private(set) var resumed: [String] = []
   private(set) var allNews: [News] = []
   var news: [News] = []
@@ -195,8 +199,13 @@ final class PeerStage {
       move(to: max(next, now.monotonicMicroseconds))
       peer.tick(now: now)
       settle()
+      if answersPings, let index = heard["server"]?.firstIndex(of: "PING") {
+        heard["server"]!.remove(at: index)
+        move(to: now.monotonicMicroseconds + 1_000)
+        send("server", "PONG")
+      }
     }
-    move(to: end)
+    move(to: max(end, now.monotonicMicroseconds))
   }
 
   private func move(to time: Int64) {
@@ -308,8 +317,7 @@ final class PeerStage {
         news.append(one)
       }
     }
-    let audit = peer.audit()
-    #expect(audit.problems == [])
+    if auditsEachRound { #expect(peer.audit().problems == []) }
   }
 
   // MARK: Names for streams and times

@@ -82,6 +82,10 @@ extension Peer {
       contactIndices[entry.member.name] = contact
       return contact
     }
+    // Of a stranger we know nothing.
+    if contacts[contact].groups == 0 {
+      contacts[contact].isDescribed = isDescribed || entry.member.place == .relay
+    }
     if isCounted { contacts[contact].groups += 1 }
     contacts[contact].member.name = entry.member.name
     moves(contact, to: entry.member.place)
@@ -180,6 +184,7 @@ extension Peer {
       // Where it is reached now only the server knows.
       contacts[contact].member.place = .relay
       contacts[contact].isOnline = true
+      markDirty(contact)
     }
     forgetIfUnused(contact)
   }
@@ -209,6 +214,8 @@ extension Peer {
     guard case .direct(let endpoint) = contacts[contact].member.place,
       contacts[contact].isDescribed, contacts[contact].groups > 0
     else { return nil }
+    // A program believes an address, and we have none by which it could know us.
+    if place == .relay && contacts[contact].speaksTags { return nil }
     // An address that means this machine, or this wire, means something only to those who reached
     // the server there.
     if endpoint.address.isLoopback || endpoint.address.isLinkLocal {
@@ -233,8 +240,8 @@ extension Peer {
       }
     }
     guard isServerUp else { return .none(reasonNotDirect(contact) ?? "the server is away") }
-    if state.relayAt > time { return .none("the server can't hand it over just now") }
     guard state.isOnline else { return .none(reasonNotDirect(contact) ?? "not connected") }
+    if state.relayAt > time { return .none("the server can't hand it over just now") }
     return .relay
   }
 
@@ -260,8 +267,19 @@ extension Peer {
     }
   }
 
+  /// Whether anything for it is on the disk, so that it may go: nobody is dialled before.
+  func hasSomethingToSend(_ contact: Int32) -> Bool {
+    contacts[contact].waiting > 0
+      && contacts[contact].lanes.contains { lane in
+        guard let first = lanes[lane].queue.first,
+          let index = position(of: first.sequence, in: lanes[lane].stream)
+        else { return false }
+        return streams[lanes[lane].stream].messages[index].isOnDisk
+      }
+  }
+
   private mutating func serve(_ contact: Int32) {
-    guard contacts[contact].waiting > 0 else { return }
+    guard hasSomethingToSend(contact) else { return }
     switch way(to: contact) {
     case .link: sendOnLink(contact)
     case .soon, .relay: break

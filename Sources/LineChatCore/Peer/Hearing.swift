@@ -3,7 +3,9 @@
 //
 // Of each stream one number is kept, that of the latest message taken. What is at or below it is a
 // duplicate, acknowledged again and dropped. What says by `prev` that something before it is missing is
-// not taken; the receipt names our own number, and the sender goes on from there.
+// not taken; the receipt names our own number, and what is missing, and the sender goes on from there.
+// (Were a receipt that comes twice taken for one that says so, every message under way would be sent
+// again, be acknowledged twice for that, and so on.)
 
 import LineProtocol
 
@@ -27,6 +29,8 @@ struct DueAck {
   /// The word behind the verb in what is acknowledged.
   let destination: Destination
   var sequence: UInt64
+  /// Something was not taken: the number that is missing before it.
+  var missing: UInt64?
   /// On the uplink: for whom it is.
   let sender: MemberName?
 }
@@ -72,8 +76,9 @@ extension Peer {
     default: return
     }
     let id = line.tags["msgid"].flatMap { MessageID($0) }
-    if let id, !take(id, prev: line.tags["prev"].flatMap { UInt64($0) }) {
-      return acknowledgeAgain(id, destination, source, session)
+    let prev = line.tags["prev"].flatMap { UInt64($0) }
+    if let id, !take(id, prev: prev) {
+      return acknowledgeAgain(id, prev, destination, source, session)
     }
     let said = line.tags["time"].flatMap { Timestamp.microseconds($0) }
     var time = now.wallMicroseconds
@@ -109,13 +114,16 @@ extension Peer {
   }
 
   private mutating func acknowledgeAgain(
-    _ id: MessageID, _ destination: Destination, _ source: Member, _ session: SessionID
+    _ id: MessageID, _ prev: UInt64?, _ destination: Destination, _ source: Member,
+    _ session: SessionID
   ) {
     let stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: 0)
-    if id.sequence <= stream.taken { counters.duplicates += 1 }
+    let isDuplicate = id.sequence <= stream.taken
+    if isDuplicate { counters.duplicates += 1 }
     // One on its way to the disk has its receipt when it is there.
-    guard id.sequence <= stream.durable || id.sequence > stream.taken else { return }
-    acknowledge(id.stream, stream.durable, destination, source, session)
+    guard !isDuplicate || id.sequence <= stream.durable else { return }
+    acknowledge(
+      id.stream, stream.durable, destination, source, session, missing: isDuplicate ? nil : prev)
   }
 
   private mutating func write(
@@ -208,19 +216,20 @@ extension Peer {
 
   private mutating func acknowledge(
     _ stream: UInt64, _ sequence: UInt64, _ destination: Destination, _ source: Member,
-    _ session: SessionID
+    _ session: SessionID, missing: UInt64? = nil
   ) {
     guard isLive(session) else { return }
     let key = DueAck.Key(session: session, stream: stream)
     if let index = dueAckIndices[key] {
       dueAcks[index].sequence = max(dueAcks[index].sequence, sequence)
+      dueAcks[index].missing = missing ?? dueAcks[index].missing
       return
     }
     dueAckIndices[key] = dueAcks.count
     let isRelayed = sessions[session.index].kind == .uplink
     dueAcks.append(
       DueAck(
-        key: key, destination: destination, sequence: sequence,
+        key: key, destination: destination, sequence: sequence, missing: missing,
         sender: isRelayed ? source.name : nil))
   }
 
@@ -232,11 +241,10 @@ extension Peer {
         MessageID(stream: due.key.stream, sequence: due.sequence)
         ?? .nothing(of: due.key.stream)
       fanOut.send(to: due.key.session.index, isReply: true) { buffer in
-        if let sender = due.sender {
-          buffer.append("@to=")
-          buffer.append(sender)
-          buffer.append(" ")
-        }
+        var tags = Tags()
+        tags["to"] = due.sender?.description
+        tags["prev"] = due.missing.map(String.init)
+        tags.render(into: buffer)
         buffer.append("ACK ")
         buffer.append(due.destination)
         buffer.append(" ")

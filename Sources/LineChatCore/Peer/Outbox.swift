@@ -192,8 +192,9 @@ extension Peer {
         continue
       }
       lanes[lane].queue.remove(at: index)
-      if index < lanes[lane].sent { lanes[lane].sent -= 1 }
       release(sequence, of: stream, from: lanes[lane].contact)
+      // It may be the last thing that a stranger was kept for.
+      markDirty(lanes[lane].contact)
     }
     if let index = position(of: sequence, in: stream) {
       streams[stream].messages[index].isOnDisk = true

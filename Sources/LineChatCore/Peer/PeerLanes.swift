@@ -108,32 +108,35 @@ extension Peer {
 
   // MARK: - Back
 
-  /// A contact has a message of ours, and all before it in its stream.
-  mutating func acknowledged(_ id: MessageID, by contact: Int32) {
+  /// A contact has a message of ours, and all before it in its stream. `isLacking`: it did not take
+  /// what came behind, as something is missing before that.
+  mutating func acknowledged(_ id: MessageID, by contact: Int32, isLacking: Bool) {
     guard let stream = streamsByID[id.stream], let lane = lane(of: contact, stream) else { return }
     contacts[contact].movedAt = time
     contacts[contact].relayFailures = 0
     lanes[lane].unanswered = 0
-    var taken = 0
+    var last: UInt64 = 0
     while let first = lanes[lane].queue.first, first.sequence <= id.sequence,
       let index = position(of: first.sequence, in: stream),
       streams[stream].messages[index].isOnDisk
     {
       takeFirst(of: lane, .delivered)
-      taken += 1
+      last = first.sequence
+      counters.acknowledged += 1
     }
-    counters.acknowledged += taken
-    guard taken > 0 else { return tookNothing(lane, contact, id.sequence) }
-    noteDone(contact, stream, through: id.sequence, failure: nil)
-    lanes[lane].resentFor = nil
-    noteProgress(contact)
-    dropDone(stream)
-    markDirty(contact)
+    if last > 0 {
+      noteDone(contact, stream, through: last, failure: nil)
+      lanes[lane].resentFor = nil
+      noteProgress(contact)
+      dropDone(stream)
+      markDirty(contact)
+    }
+    if isLacking { sendAgain(lane, contact, for: id.sequence) }
   }
 
-  /// It names its own number: what it was sent does not follow on that. Once for each such number, as
-  /// everything under way behind it is answered like this.
-  private mutating func tookNothing(_ lane: Int32, _ contact: Int32, _ number: UInt64) {
+  /// What it was sent does not follow on its own number. Once for each such number, as everything under
+  /// way behind it is answered like this.
+  private mutating func sendAgain(_ lane: Int32, _ contact: Int32, for number: UInt64) {
     guard lanes[lane].sent > 0, lanes[lane].resentFor != number else { return }
     let path = lanes[lane].path
     breakPath(of: lane)

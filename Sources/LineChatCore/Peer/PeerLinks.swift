@@ -98,7 +98,7 @@ extension Peer {
       guard view.word() != nil, let id = view.word().flatMap({ MessageID(bytes: $0) }) else {
         return
       }
-      acknowledged(id, by: contact)
+      acknowledged(id, by: contact, isLacking: isLacking(tags(of: view)))
     case .err where contacts[contact].link == .open: linkRefuses(view, contact)
     case .ping:
       guard let session = contacts[contact].session else { return }
@@ -129,6 +129,10 @@ extension Peer {
   mutating func linkBroke(
     _ contact: Int32, reason: String, isClosed: Bool = false, pause: Int64? = nil
   ) {
+    // One that we had ended for want of use may end as it likes.
+    if contacts[contact].link == .finishing && contacts[contact].speaksTags {
+      return linkFinished(contact)
+    }
     guard dropLink(contact, isClosed: isClosed) else { return }
     counters.failedDials += 1
     contacts[contact].failures += 1
@@ -186,8 +190,9 @@ extension Peer {
 
   /// Asks whether a link still stands.
   mutating func probe(_ contact: Int32) {
-    guard contacts[contact].link == .open, contacts[contact].probedAt == 0,
-      let session = contacts[contact].session
+    guard contacts[contact].link == .open, let session = contacts[contact].session,
+      contacts[contact].probedAt == 0
+        || sessions[session.index].heardAt > contacts[contact].probedAt
     else { return }
     contacts[contact].probedAt = time
     fanOut.send(to: session.index, isReply: true) { $0.append("PING\n") }

@@ -14,7 +14,7 @@ extension Peer {
   /// Sends what these contacts have to get through the server, as far as the window allows.
   mutating func sendRelayed(to candidates: [Int32]) {
     var ready: [Int32: [Int32]] = [:]
-    for contact in candidates where contacts.holds(contact) && contacts[contact].waiting > 0 {
+    for contact in candidates where contacts.holds(contact) && hasSomethingToSend(contact) {
       guard way(to: contact) == .relay else { continue }
       for lane in contacts[contact].lanes where !lanes[lane].queue.isEmpty {
         if lanes[lane].path != .relay {

@@ -176,7 +176,9 @@ extension Peer {
       if uplink.stage == .away { tryServer() }
       return
     }
-    guard uplink.probedAt == 0 else { return }
+    guard let session = uplink.session,
+      uplink.probedAt == 0 || sessions[session.index].heardAt > uplink.probedAt
+    else { return }
     uplink.probedAt = time
     sweepSoon()
     tellServer { $0.append("PING\n") }

@@ -7,7 +7,7 @@ extension Peer {
   mutating func hearServer(_ bytes: UnsafeRawBufferPointer) {
     guard let view = try? LineView(bytes) else { return }
     guard uplink.stage != .greeting || view.verb == .info || view.verb == .err else { return }
-    let tags = (try? Tags.parse(UnsafeRawBufferPointer(rebasing: bytes[view.tags]))) ?? Tags()
+    let tags = tags(of: view)
     switch view.verb {
     case .info: hearGreeting(view)
     case .ping: tellServer { $0.append("PONG\n") }
@@ -18,6 +18,13 @@ extension Peer {
     case .pong, .stat, .help, .members, .groups, .stats, .wait, .quit, .forget, nil: break
     }
   }
+
+  func tags(of line: LineView) -> Tags {
+    (try? Tags.parse(UnsafeRawBufferPointer(rebasing: line.bytes[line.tags]))) ?? Tags()
+  }
+
+  /// Whether a receipt says that something is missing before what was sent.
+  func isLacking(_ tags: Tags) -> Bool { tags["prev"] != nil }
 
   /// The request that a reply with that label answers. Replies come in order; a request before it
   /// that got none (there is no such server) is not waited for.
@@ -102,7 +109,7 @@ extension Peer {
       uplink.asked[index].groups.append(GroupCount(name: name, members: count))
     case (.ack(_, let id), let source?):
       guard let contact = contactIndices[source.name] else { return }
-      acknowledged(id, by: contact)
+      acknowledged(id, by: contact, isLacking: isLacking(tags))
     case (.join(let group, _, _), let source?):
       change(group, tags, .join(source), message)
     case (.leave(let group, let reason), let source?):
