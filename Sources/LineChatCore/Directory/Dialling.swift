@@ -61,6 +61,20 @@ extension Directory {
     startDials()
   }
 
+  /// The member says that it can be reached where it is known to be: what went wrong there is over,
+  /// and a program is dialled unless it was found there last time.
+  mutating func confirmPlace(of member: Int32, now: Instant) {
+    endPause(of: member)
+    if !members[member].isReachable { dialBack(member, now: now) }
+  }
+
+  /// Its address may be dialled at once.
+  mutating func endPause(of member: Int32) {
+    lanes[member]?.failures = 0
+    lanes[member]?.retryAt = 0
+    dropLaneIfEmpty(member)
+  }
+
   /// Dials those whose turn it is.
   mutating func startDials() {
     guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials, !isShuttingDown else { return }
