@@ -148,9 +148,10 @@ extension Directory {
     counters.failedDials += 1
     dropLink(session)
     guard lanes[member] != nil else { return startDials() }
+    // Counted first: a lane that has failed stays, even if nothing is left in it.
+    lanes[member]!.failures += 1
     if members[member].session < 0 { laneBroke(member) }
     noteReachable(member, false)
-    lanes[member]!.failures += 1
     let pause = backoff(lanes[member]!.failures)
     lanes[member]!.retryAt = now.monotonicMicroseconds + pause
     schedule(
@@ -171,7 +172,7 @@ extension Directory {
     defer { startDials() }
     guard members[member].session < 0 else { return dropLaneIfEmpty(member) }
     laneBroke(member)
-    if !lane.queue.isEmpty { tryToReach(member, now: now) }
+    if lanes[member]?.queue.isEmpty == false { tryToReach(member, now: now) }
   }
 
   private mutating func leaveDialQueue(_ member: Int32) {
