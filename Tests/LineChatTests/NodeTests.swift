@@ -120,7 +120,7 @@ struct NodeTests {
     server.stop()
     let moved = ListenAddress(other, port: listened)
     try eventually(within: 30, "it listens at \(moved)") { node.machine.address == moved }
-    try node.waitForLog("this is not the server of before")
+    try node.waitForLog("this is not the server you knew")
     try eventually(within: 30, "it is in again") { try node.status().isServerThere }
     _ = try TestClient(moved).line(startingWith: "INFO ")
     #expect(throws: TestFailure.self) { _ = try TestClient(ListenAddress(first, port: listened)) }

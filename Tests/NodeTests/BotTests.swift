@@ -50,7 +50,11 @@ struct BotTests {
     // It has heard the old question when it answers the new one, which lies behind it.
     try until(alice, "OK MSG lobby 2/2", asking: "MSG lobby and now?")
     try bob.send("MSG lobby !uptime\n")
-    #expect(try Self.answerBegins(to: alice) == "MSG lobby bob:")
+    // Killed before it knew that its last answer had been handed over, it says that once more: a
+    // netcat gives no receipts.
+    var answer = try Self.answerBegins(to: alice)
+    if answer == "PM alice alice:" { answer = try Self.answerBegins(to: alice) }
+    #expect(answer == "MSG lobby bob:")
     try bob.send("PM uptime !uptime\n")
     #expect(try Self.answerBegins(to: bob) == "MSG lobby bob:")
     #expect(try Self.answerBegins(to: bob) == "PM bob bob:")
