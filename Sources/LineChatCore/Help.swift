@@ -14,10 +14,15 @@ package struct Help: Sendable {
   /// The answer to a bare HELP.
   package static let overview: [String] =
     ["one request a line; HELP <verb> says more"]
-    + all.map { help in
-      let gap = String(repeating: " ", count: max(1, 34 - help.syntax.count))
-      return help.syntax + gap + help.summary
-    }
+    + all.map(\.overviewLine)
+
+  /// What a node answers to anybody, and what to its owner.
+  package static let ofNode: [Help] = [.pm, .members, .groups, .ping, .help, .quit].compactMap(of)
+  package static let ofOwner: [Help] = all.filter { ![.ack, .forget].contains($0.verb) }
+
+  package var overviewLine: String {
+    syntax + String(repeating: " ", count: max(1, 34 - syntax.count)) + summary
+  }
 
   package static let all: [Help] = [
     Help(

@@ -267,6 +267,40 @@ struct LaneTests {
       """)
   }
 
+  @Test("who says again that it listens there is dialled again, until it has been found")
+  func dialledAgain() {
+    let stage = Stage()
+    stage.play(
+      """
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ~ 10.0.0.3:5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 name=node
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      $ 10.0.0.3:5001
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      """)
+  }
+
   @Test("another who has got its address hears nothing")
   func anotherAnswers() {
     let stage = Stage()

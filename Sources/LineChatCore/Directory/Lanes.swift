@@ -47,6 +47,8 @@ struct Lane {
   /// Not to be dialled before, on the monotonic clock.
   var retryAt: Int64 = 0
   var isQueuedForDial = false
+  /// Where the present dial fails, its member is dialled again at once.
+  var isDialWanted = false
   /// The present dial takes longer than a sender waits: nobody else is to wait for it.
   var isLate = false
 
