@@ -58,6 +58,10 @@ package enum Limits {
   /// session that does nothing else; one message may be kept for everybody in a large group.
   package static let pendingChanges = 65_536
 
+  /// What a hint repeats of a line that is no request: a few lines of a terminal, so that most of what
+  /// people type comes back whole.
+  package static let hintBytes = 240
+
   /// What may wait for one member, with the room each message takes in memory.
   package static let keptBytes = 1 << 20
 

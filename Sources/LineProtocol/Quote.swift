@@ -8,11 +8,13 @@ package struct Quote: CustomStringConvertible {
     description = "\"\(Quote.plain(bytes))\""
   }
 
-  /// The same without quotation marks.
-  package static func plain(_ bytes: UnsafeRawBufferPointer) -> String {
-    guard bytes.count > WireLimits.quotedBytes else { return clean(bytes) }
+  /// The same without quotation marks, cut to so many bytes and three dots.
+  package static func plain(
+    _ bytes: UnsafeRawBufferPointer, upTo limit: Int = WireLimits.quotedBytes
+  ) -> String {
+    guard bytes.count > limit else { return clean(bytes) }
     // Cut before a character, never within one: at the last byte that is no UTF-8 tail.
-    var end = WireLimits.quotedBytes
+    var end = limit
     while end > 0, bytes[end] & 0xC0 == 0x80 { end -= 1 }
     return clean(bytes.part(0..<end)) + "..."
   }

@@ -41,14 +41,26 @@ struct SessionTests {
 
   @Test("prose in a group is answered with the line that would say it there")
   func prose() {
-    Stage().play(
+    let stage = Stage()
+    let hint = "no such request; HELP lists all; to say it: MSG lobby"
+    stage.play(
       """
       a> JOIN lobby
       a< {*}
       a< OK JOIN lobby 1
       a> hello everybody
-      a< ERR unknown-verb - no such request; to say it: MSG lobby <text>; HELP lists all
+      a< ERR unknown-verb - \(hint) hello everybody
+      a> größe,\tzwei  Worte
+      a< ERR unknown-verb - \(hint) größe,\tzwei  Worte
+      a> @label=l :guest1@relay hello: who is there?
+      a< @label=l ERR unknown-verb - \(hint) hello: who is there?
       """)
+    // A long one is cut between two characters.
+    stage.send("a", "so " + String(repeating: "ö", count: 10_000))
+    #expect(
+      stage.take("a") == [
+        "ERR unknown-verb - \(hint) so \(String(repeating: "ö", count: 118))..."
+      ])
   }
 
   @Test("what only a server says is refused; OK, ERR, PONG and ACK get no answer")

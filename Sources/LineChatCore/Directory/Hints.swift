@@ -7,10 +7,13 @@ extension Directory {
   func unknownVerb(_ view: LineView, _ session: UInt32) -> Refusal {
     let bytes = UnsafeRawBufferPointer(rebasing: view.bytes[view.verbWord])
     let word = bytes.count <= 32 ? String(decoding: bytes, as: UTF8.self) : ""
-    return Refusal(code: .unknownVerb, verb: nil, text: hint(word, session))
+    let line = UnsafeRawBufferPointer(rebasing: view.bytes[view.verbWord.lowerBound...])
+    return Refusal(
+      code: .unknownVerb, verb: nil,
+      text: hint(word, Quote.plain(line, upTo: Limits.hintBytes), session))
   }
 
-  private func hint(_ word: String, _ session: UInt32) -> String {
+  private func hint(_ word: String, _ line: String, _ session: UInt32) -> String {
     let upper = word.uppercased()
     if word.hasPrefix("/") {
       let bare = String(upper.dropFirst())
@@ -30,7 +33,8 @@ extension Directory {
     guard let group else {
       return "no such request; JOIN <group> first, then MSG <group> <text>; HELP lists all"
     }
-    return "no such request; to say it: MSG \(group) <text>; HELP lists all"
+    // The line that would have done comes last, so that it can be taken over as it is.
+    return "no such request; HELP lists all; to say it: MSG \(group) \(line)"
   }
 
   /// Words of other protocols and shells, and what they are here.
