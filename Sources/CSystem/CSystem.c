@@ -3,6 +3,8 @@
 #include "CSystem.h"
 
 #include <fcntl.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 int csystem_accept(int descriptor, struct sockaddr *address, socklen_t *length) {
@@ -11,4 +13,14 @@ int csystem_accept(int descriptor, struct sockaddr *address, socklen_t *length) 
 
 int csystem_pipe(int descriptors[2]) {
   return pipe2(descriptors, O_NONBLOCK | O_CLOEXEC);
+}
+
+int csystem_boot_timer(void) {
+  return timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+}
+
+int csystem_set_boot_timer(int descriptor, long milliseconds) {
+  struct itimerspec time = {
+      .it_value = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000}};
+  return timerfd_settime(descriptor, 0, &time, NULL);
 }

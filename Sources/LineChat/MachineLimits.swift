@@ -148,9 +148,12 @@ package enum MachineLimits {
   /// Addresses of a server that are dialled, at two seconds each.
   static let serverAddresses = 8
 
-  /// How often a node looks whether its machine has slept or has other addresses. With the server to
-  /// be dialled after it, a laptop is back within five seconds of waking.
+  /// How often a node looks whether its machine has other addresses. With the server to be dialled
+  /// after it, a laptop that has come into another network is back within five seconds.
   static let addressLookMicroseconds: Int64 = 3_000_000
+
+  /// The timer that wakes the loop with the machine is set so much later than its next look.
+  static let bootTimerMarginMicroseconds: Int64 = 100_000
 
   /// A sleep that is worth a look at every connection. Shorter ones look like a busy machine, and no
   /// connection breaks by them.

@@ -173,6 +173,7 @@ extension NodeMachine {
       loop.listen(at: try OwnerSocket.node.bind(in: path, log))
       try loop.takeUp(saved)
     }
+    loop.watchForSleep()
     try loop.listenAtStart()
     loop.core.start(now: loop.now)
     published.set(ownerSocket: saved.map { OwnerSocket.node.path(in: $0.directory.path) })

@@ -1,5 +1,5 @@
 // What only a node's loop does: calls of the owner's threads, news for the owner, a look now and then
-// whether the machine has slept. How its server is found is in ServerDial, where it listens in
+// whether the machine has slept. How its server is found is in ServerSearch, where it listens in
 // NodeListening.
 
 import LineChatCore
@@ -16,6 +16,8 @@ struct NodeSide {
   let tell: @Sendable (News) -> Void
 
   var watch: SleepWatch
+  /// The entry of the watch's timer in the poller.
+  var timerSlot: Poller.Slot?
   /// The search for the server that is under way.
   var search: ServerSearch?
   /// Where the others reach this node, as the server says it.
@@ -56,7 +58,11 @@ extension Peer: DrivenCore {
   static func roundBegan(_ loop: Loop<Peer>) {
     loop.lookAfterSearch()
     let surroundings = loop.side.surroundings
-    guard let what = loop.side.watch.look(surroundings, now: loop.now) else { return }
+    let happened = loop.side.watch.look(surroundings, now: loop.now)
+    if let slot = loop.side.timerSlot, loop.poller.ready.contains(where: { $0.slot == slot }) {
+      loop.side.watch.setTimer(loop.now)
+    }
+    guard let what = happened else { return }
     loop.log.inform("\(what): looking after every connection")
     // A resolver asked in another network may never answer.
     loop.giveUpLookUp("the network has changed")
@@ -123,6 +129,11 @@ extension ReplicaState: StoredContent {
 }
 
 extension Loop where C == Peer {
+  /// Has the loop woken with the machine.
+  func watchForSleep() {
+    side.timerSlot = side.watch.timerNumber.map { poller.add($0, .reading) }
+  }
+
   /// Goes on from what was found in the node's directory, before anybody is served.
   func takeUp(_ saved: SavedState<ReplicaState>) throws(ServerError) {
     try resume(saved)

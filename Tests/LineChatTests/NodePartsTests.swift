@@ -156,6 +156,27 @@ struct SleepWatchTests {
   }
 }
 
+@Suite("The timer that goes on while the machine sleeps")
+struct BootTimerTests {
+  @Test("is readable when its time has come, and not again before the next")
+  func timer() throws {
+    let timer = try #require(BootTimer.make())
+    let poller = Poller()
+    _ = poller.add(timer.number, .reading)
+    func isReadable(within microseconds: Int64) throws -> Bool {
+      try poller.wait(microseconds)
+      return !poller.ready.isEmpty
+    }
+    timer.set(1_000)
+    #expect(try isReadable(within: 30_000_000))
+    #expect(try isReadable(within: 0))
+    timer.set(3_600_000_000)
+    #expect(try !isReadable(within: 0))
+    timer.set(1)
+    #expect(try isReadable(within: 30_000_000))
+  }
+}
+
 @Suite("The resolver")
 struct ResolverTests {
   @Test("has so many look-ups under way, and gives each outcome under its number")

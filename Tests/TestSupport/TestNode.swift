@@ -100,6 +100,12 @@ package final class TestNode {
     }
   }
 
+  /// Waits until exactly these texts of others have been heard.
+  package func expect(_ wanted: [String], within seconds: Double = 30) throws {
+    try? eventually(within: seconds, "it is heard") { texts.count >= wanted.count }
+    guard texts == wanted else { throw TestFailure("heard \(texts), expected \(wanted)") }
+  }
+
   /// Waits for news that satisfy `isWanted`, also among those that have come already.
   @discardableResult
   package func wait(

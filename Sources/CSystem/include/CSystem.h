@@ -12,4 +12,12 @@ int csystem_accept(int descriptor, struct sockaddr *address, socklen_t *length);
 /// pipe2 with O_NONBLOCK and O_CLOEXEC.
 int csystem_pipe(int descriptors[2]);
 
+/// A descriptor, non-blocking and close-on-exec, that becomes readable when the time given to
+/// csystem_set_boot_timer has passed on CLOCK_BOOTTIME, which goes on while the machine sleeps:
+/// poll's own timeout stands still then.
+int csystem_boot_timer(void);
+
+/// Sets it anew; it is not readable before that time has passed.
+int csystem_set_boot_timer(int descriptor, long milliseconds);
+
 #endif
