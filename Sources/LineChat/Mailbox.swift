@@ -29,7 +29,11 @@ final class Mailbox: Sendable {
 
   private struct State {
     var letters: [Letter] = []
+    /// Those among them whose answer nobody waits for.
+    var posts = 0
+    /// The texts in them.
     var bytes = 0
+    /// Who waits for an answer, by the number of the call.
     var waiting: [UInt64: Waiting] = [:]
     var lastCall: UInt64 = 0
     var wake: WakePipe?
@@ -37,14 +41,14 @@ final class Mailbox: Sendable {
 
     func refusal(of command: Command?) -> NodeError? {
       if isClosed { return NodeError(.stopped, "the node has been stopped") }
-      if letters.count + waiting.count < MachineLimits.calls
+      if posts + waiting.count < MachineLimits.calls
         && bytes + (command?.cost ?? 0) <= MachineLimits.callBytes
       {
         return nil
       }
       return NodeError(
         .tooManyCalls,
-        "\(letters.count + waiting.count) calls wait for this node already; wait for the answers")
+        "\(posts + waiting.count) calls wait for this node already; wait for their answers")
     }
 
     mutating func append(_ letter: Letter, _ command: Command?) {
@@ -79,6 +83,7 @@ final class Mailbox: Sendable {
   func post(_ command: Command) throws(NodeError) {
     let refusal = state.withLock { state -> NodeError? in
       if let refusal = state.refusal(of: command) { return refusal }
+      state.posts += 1
       state.append(.perform(command, call: 0), command)
       return nil
     }
@@ -103,6 +108,7 @@ final class Mailbox: Sendable {
   func take() -> [Letter] {
     state.withLock { state in
       defer { state.letters = [] }
+      state.posts = 0
       state.bytes = 0
       return state.letters
     }

@@ -19,7 +19,9 @@ extension Loop where C == Peer {
   func listenAtStart() throws(ServerError) {
     side.place = core.status(now: now).place
     switch side.configuration.listening {
-    case .relay: core.listens(at: nil, isExplicit: false, now: now)
+    case .relay:
+      log.inform("not listening: others reach this node through the server")
+      core.listens(at: nil, isExplicit: false, now: now)
     case .at(let address):
       if case .unix = address.kind {
         throw ServerError(.noSuchAddress, "a node listens at an IP address, not at \(address)")

@@ -69,7 +69,7 @@ final class NodeLog {
     case .serverIsThere(let id, let isAnother):
       log.inform("connected to the server at \(server) as \(name), its id is \(hexadecimal(id))")
       if isAnother {
-        log.warn("this is not the server of before: its rosters are taken, what waits is kept")
+        log.warn("this is not the server you knew: its rosters are taken, what waits is kept")
       }
     case .serverIsAway(let reason, let seconds):
       log.inform("no server at \(server) (\(escaped(reason))); next try in \(seconds) s")

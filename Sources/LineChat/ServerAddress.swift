@@ -27,6 +27,9 @@ public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
   /// Reads `HOST:PORT` or `[IPV6]:PORT`; without a port it is `defaultPort`. Nothing is looked up
   /// here.
   public init(parsing text: String) throws(ListenAddress.Malformed) {
+    guard !text.isEmpty, !text.hasPrefix(":") || text.hasPrefix("::") else {
+      throw ListenAddress.Malformed(description: "name the server's host: HOST:PORT, or HOST")
+    }
     let isWithoutPort = !text.contains(":") || (text.hasPrefix("[") && text.hasSuffix("]"))
     let address = try ListenAddress(parsing: isWithoutPort ? "\(text):\(Self.defaultPort)" : text)
     switch address.kind {

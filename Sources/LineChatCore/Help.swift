@@ -77,7 +77,8 @@ package struct Help: Sendable {
       verb: .ack, syntax: "ACK <destination> <msgid>", summary: "a receipt between programs",
       details: [
         "you have that message and all before it; a durable member is sent the others again",
-        "with the tag to=<name> it is passed on to that member; there is no answer",
+        "with the tag to=<name> it goes on to that member, if the server does not keep the message",
+        "there is no answer",
       ]),
     Help(
       verb: .forget, syntax: "FORGET <name> [<group>]", summary: "drop a durable member (owner)",

@@ -234,7 +234,10 @@ final class ClientNode: Node {
       // What was heard under one name is not acknowledged under another.
       if let id = tags["msgid"], words[1] == "MSG" || words[1] == "PM", !isRenaming, world.chance(2)
       {
-        send(.line, "@x=y ACK \(words[2]) \(id)", reply: nil, label: nil, world)
+        // It need not know who keeps the message: the server, or who is named in it.
+        let source = words[0].dropFirst().split(separator: "@").first ?? ""
+        let tag = world.chance(2) ? "to=\(source)" : "x=y"
+        send(.line, "@\(tag) ACK \(words[2]) \(id)", reply: nil, label: nil, world)
       }
     }
   }
@@ -299,6 +302,7 @@ final class ClientNode: Node {
     }
     if words[0] == "OK" && verb == "QUIT" { isDismissed = true }
     if words[0] == "OK" && isProgram { try note(words, tags) }
+    if verb == "NICK" { dropOthersReplicas() }
     listing = []
   }
 
@@ -307,7 +311,7 @@ final class ClientNode: Node {
   private func note(_ words: [String], _ tags: Tags) throws(Wrong) {
     guard let own = name else { throw Wrong("no name was given") }
     switch words[1] {
-    case "NICK": try noteName(words[2])
+    case "NICK": name = MemberName(words[2])
     case "LEAVE": replicas[GroupName(words[2])!] = nil
     case "JOIN", "MEMBERS":
       guard let version = tags["version"].flatMap({ RosterVersion($0) }),
@@ -319,10 +323,9 @@ final class ClientNode: Node {
     }
   }
 
-  /// Of its groups it has heard before; where it is in none as the one that it is now, it left.
-  private func noteName(_ text: String) throws(Wrong) {
-    guard let name = MemberName(text) else { throw Wrong("no name in OK NICK") }
-    self.name = name
+  /// Of its groups it has heard before; those where it is not, as the one that it is now, it left.
+  private func dropOthersReplicas() {
+    guard let name else { return }
     replicas = replicas.filter { $0.value.contains(name) }
   }
 

@@ -238,8 +238,9 @@ final class Model {
     ear.expect(expected, in: lane)
   }
 
-  func reply(_ asked: Asked, _ text: String) {
-    expect(asked.caller, .exact(Array(text.utf8)), asked.labelTag)
+  func reply(_ asked: Asked, _ text: String, _ tags: [String: String?] = [:]) {
+    let all = tags.merging(asked.labelTag) { _, label in label }
+    expect(asked.caller, .exact(Array(text.utf8)), all)
   }
 
   /// Tells everybody in the group but the person.

@@ -224,6 +224,7 @@ extension Model {
         return ask(.join(name, place), ":\(wire) JOIN \(name)", tags, asked)
       }
     }
+    if placement != nil { person.restsUntil = 0 }
     noteTags(asked)
     if seat == nil { enter(person, name, isDurable: false) }
     if let group = groups[name] { list(group, asked.caller, asked.label, as: .join) }
@@ -299,12 +300,13 @@ extension Model {
     guard let group = groups[name] else { return refuse(asked, [.noSuchGroup], .msg) }
     let person = asked.person
     var audience = group.seats.map(\.person).filter { $0 !== person }
+    var outcome: [String: String?] = [:]
     if let to = asked.tags["to"] {
-      let words = to.split(separator: ",").map { $0.lowercased() }
-      audience.removeAll { hearer in
-        !words.contains(hearer.name.description.lowercased())
-          && !(words.contains("relay") && hearer.place == .relay)
-      }
+      let words = to.split(separator: ",").map(String.init)
+      guard words.count <= WireLimits.recipients else { return refuse(asked, [.badSyntax], .msg) }
+      let named = named(words, among: audience, but: person.name)
+      outcome = outcomes(of: named)
+      audience = named.compactMap(\.person)
     }
     let hearers = audience.compactMap(\.caller)
     let line = Array(":\(person.wire) MSG \(group.name) ".utf8) + text
@@ -320,12 +322,44 @@ extension Model {
     for caller in hearers { received(caller) }
     let away = asked.isTagged ? [] : audience.filter { $0.caller == nil }
     guard !away.isEmpty else {
-      return reply(asked, "OK MSG \(group.name) \(hearers.count)/\(audience.count)")
+      let text = "OK MSG \(group.name) \(hearers.count)/\(audience.count)"
+      return reply(asked, text, outcome)
     }
     let claim = Claim(
       asked, now, group: group.name, to: nil, hearers.count, of: audience.count)
     for person in away { keep(line, mark, for: person, claim) }
     open(claim)
+  }
+
+  /// Those whom a program names, each once, and names of nobody who is there.
+  private func named(
+    _ words: [String], among others: [Person], but own: MemberName
+  ) -> [(name: MemberName, person: Person?)] {
+    var named: [(name: MemberName, person: Person?)] = []
+    for word in words {
+      if word.lowercased() == "relay" {
+        named += others.filter { $0.place == .relay }.map { ($0.name, $0) }
+      } else if let name = MemberName(word), name != own {
+        let person = others.first { $0.name == name }
+        named.append((person?.name ?? name, person))
+      }
+    }
+    return named.enumerated().filter { at, one in
+      !named[..<at].contains { $0.name == one.name }
+    }.map(\.element)
+  }
+
+  /// Who of those did not get it, and who will never acknowledge it.
+  private func outcomes(
+    of named: [(name: MemberName, person: Person?)]
+  ) -> [String: String?] {
+    let missed = named.filter { $0.person?.caller == nil }
+    let plain = named.filter { $0.person?.caller?.speaksTags == false }
+    var tags: [String: String?] = [:]
+    for (key, those) in [("missed", missed), ("plain", plain)] where !those.isEmpty {
+      tags[key] = those.map(\.name.description).joined(separator: ",")
+    }
+    return tags
   }
 
   private func tell(_ recipient: Recipient, _ text: [UInt8], _ asked: Asked) {
@@ -344,7 +378,8 @@ extension Model {
     if !asked.isTagged, caller.speaksTags, isDurable(receiver) {
       retain(line, mark, by: caller)
     }
-    reply(asked, "OK PM \(receiver.name)")
+    let isLost = asked.isTagged && !caller.speaksTags
+    reply(asked, "OK PM \(receiver.name)", isLost ? ["plain": receiver.name.description] : [:])
     received(caller)
   }
 
@@ -360,7 +395,9 @@ extension Model {
   }
 
   private func acknowledge(_ destination: Destination, _ id: MessageID, _ asked: Asked) {
-    guard let to = asked.tags["to"] else { return acknowledged(id, by: asked.person) }
+    // What the server keeps for it is the server's to know of, whomever it names.
+    let isKept = asked.person.lane.contains { $0.mark.id?.stream == id.stream }
+    guard let to = asked.tags["to"], !isKept else { return acknowledged(id, by: asked.person) }
     guard let name = MemberName(to), let person = names[name],
       person.name == name, let caller = person.caller, caller.speaksTags
     else { return }

@@ -72,6 +72,16 @@ func spoilLines(_ said: inout [[[UInt8]]], _ sabotage: Sabotage, _ world: World)
       }
       if let own { said[lines].remove(at: own) }
     }
+  case .loseOutcome:
+    for lines in said.indices {
+      for at in said[lines].indices where isReply(said[lines][at], "OK ") {
+        guard let (tags, rest) = try? Ear.split(said[lines][at]), tags["plain"] != nil else {
+          continue
+        }
+        let label = tags["label"].map { Array("@label=\($0) ".utf8) } ?? []
+        said[lines][at] = label + rest
+      }
+    }
   case .confirmFailedWrite, .failWrittenWrite, .forgetTicket, .forgetReset, .forgetClose,
     .forgetResume, .forgetTick, .loseLine, .loseRecord, .repeatVersions:
     break

@@ -99,6 +99,7 @@ struct ProgramTests {
         "info",
       ],
       environment: relay)
+    try other.says("info not listening: others reach this node through the server")
     try other.says("info joined ops (2 members)")
     try client.send("MEMBERS ops\n")
     try client.line { $0.hasPrefix("MEMBER ops cli@relay") }
