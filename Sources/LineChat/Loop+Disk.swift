@@ -13,6 +13,8 @@ extension Loop where C: ~Copyable {
     let directory: StateDirectory
     /// Records on their way whose outcome has not come back.
     var underWay = 0
+    /// One was refused, as too many waited; until all of them are over.
+    var isFull = false
     /// Something has been noted in this round.
     var hasNotes = false
     /// Why nothing durable can be changed at the moment.
@@ -45,10 +47,13 @@ extension Loop where C: ~Copyable {
   // MARK: On the way
 
   func persist(_ record: Record, _ ticket: Ticket) {
-    guard disk != nil else { return core.persisted(ticket, now: now) }
-    if disk?.journal.persist(JournalLine(record), ticket) == true {
-      disk?.underWay += 1
+    guard let disk else { return core.persisted(ticket, now: now) }
+    if disk.underWay == 0 { self.disk?.isFull = false }
+    // Where one was refused, those behind it are: they may follow on it.
+    if self.disk?.isFull == false && disk.journal.persist(JournalLine(record), ticket) {
+      self.disk?.underWay += 1
     } else {
+      self.disk?.isFull = true
       core.persistFailed(ticket, reason: "the disk does not keep up", now: now)
     }
   }

@@ -41,6 +41,7 @@ package protocol Core: ~Copyable {
   /// What was due has been written, and the other side has ended or said nothing more.
   mutating func finished(_ id: SessionID, now: Instant)
   mutating func persisted(_ ticket: Ticket, now: Instant)
+  /// What was handed out behind it, and before this is said, fails too.
   mutating func persistFailed(_ ticket: Ticket, reason: String, now: Instant)
 
   // MARK: Time and the end

@@ -288,6 +288,13 @@ final class PeerStage {
     settle()
   }
 
+  /// The newest record is refused at once, as too many wait already.
+  func failNewest() {
+    let ticket = waiting.removeLast().ticket!
+    peer.persistFailed(ticket, reason: "no space left", now: now)
+    settle()
+  }
+
   // MARK: The round
 
   /// Ends the round: everybody hears what was said, and the books must agree.

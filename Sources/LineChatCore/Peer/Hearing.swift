@@ -7,15 +7,19 @@
 // (Were a receipt that comes twice taken for one that says so, every message under way would be sent
 // again, be acknowledged twice for that, and so on.)
 
+import DequeModule
 import LineProtocol
 
 struct HeardStream {
-  /// Taken, and on its way to the disk.
-  var taken: UInt64
   /// On the disk.
   var durable: UInt64
+  /// Taken, and on their way to the disk, in order.
+  var underWay: Deque<UInt64> = []
   /// The order in which streams were heard last.
   var order: UInt64
+
+  /// The latest message that was taken.
+  var taken: UInt64 { underWay.last ?? durable }
 }
 
 /// A receipt that goes out at the end of the round.
@@ -75,7 +79,8 @@ extension Peer {
       destination = Destination(recipient)
     default: return
     }
-    let id = line.tags["msgid"].flatMap { MessageID($0) }
+    // A stranger's numbers are nobody's: they could be those of somebody else.
+    let id = unverifiedOrigin == nil ? line.tags["msgid"].flatMap { MessageID($0) } : nil
     let prev = line.tags["prev"].flatMap { UInt64($0) }
     if let id, !take(id, prev: prev) {
       return acknowledgeAgain(id, prev, destination, source, session)
@@ -97,10 +102,10 @@ extension Peer {
   /// Whether a message is new and follows on what was taken.
   private mutating func take(_ id: MessageID, prev: UInt64?) -> Bool {
     heardCount += 1
-    var stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: heardCount)
+    var stream = heard[id.stream] ?? HeardStream(durable: 0, order: heardCount)
     guard id.sequence > stream.taken, (prev ?? 0) <= stream.taken else { return false }
     if stream.taken == 0 && heard.count >= Limits.streamsHeard { forgetOldestStreams() }
-    stream.taken = id.sequence
+    stream.underWay.append(id.sequence)
     stream.order = heardCount
     heard[id.stream] = stream
     return true
@@ -110,14 +115,14 @@ extension Peer {
   private mutating func forgetOldestStreams() {
     let orders = heard.values.map(\.order).sorted()
     let limit = orders[orders.count / 4]
-    heard = heard.filter { $0.value.order > limit || $0.value.taken != $0.value.durable }
+    heard = heard.filter { $0.value.order > limit || !$0.value.underWay.isEmpty }
   }
 
   private mutating func acknowledgeAgain(
     _ id: MessageID, _ prev: UInt64?, _ destination: Destination, _ source: Member,
     _ session: SessionID
   ) {
-    let stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: 0)
+    let stream = heard[id.stream] ?? HeardStream(durable: 0, order: 0)
     let isDuplicate = id.sequence <= stream.taken
     if isDuplicate { counters.duplicates += 1 }
     // One on its way to the disk has its receipt when it is there.
@@ -142,6 +147,7 @@ extension Peer {
     }
     let bytes = message.text.utf8.count + 256
     unwrittenBytes += bytes
+    sessions[session.index].unwritten += 1
     if unwrittenBytes > Limits.unwrittenBytes { isInputPaused = true }
     // Who sends no number waits for an answer, not for a receipt.
     let isAnswered = message.id == nil && sessions[session.index].kind == .guest
@@ -159,10 +165,10 @@ extension Peer {
     written(incoming)
     let message = incoming.message
     if let id = message.id {
-      if heard[id.stream] == nil {
-        heard[id.stream] = HeardStream(taken: id.sequence, durable: 0, order: heardCount)
-      }
-      heard[id.stream]!.durable = max(heard[id.stream]!.durable, id.sequence)
+      // One that follows on one that failed has failed, too.
+      guard heard[id.stream]?.underWay.first == id.sequence else { return isAnswered(incoming) }
+      heard[id.stream]!.underWay.removeFirst()
+      heard[id.stream]!.durable = id.sequence
       acknowledge(id.stream, id.sequence, incoming.destination, message.from, incoming.session)
     } else if let mouth = incoming.mouth {
       let name = name
@@ -180,15 +186,14 @@ extension Peer {
       contacts[contact].retryAt = 0
       markDirty(contact)
     }
+    isAnswered(incoming)
   }
 
-  /// It could not be written: it was never taken. The connection is given up, so that it comes again.
+  /// It could not be written: it was never taken, nor was what came behind it. The connection is given
+  /// up, so that it comes again.
   mutating func isNotHeard(_ incoming: Incoming, _ reason: String) {
     written(incoming)
-    if let id = incoming.message.id, var stream = heard[id.stream] {
-      stream.taken = stream.durable
-      heard[id.stream] = stream.durable == 0 ? nil : stream
-    }
+    if let id = incoming.message.id { wasNotTaken(id) }
     guard isLive(incoming.session) else { return }
     let session = incoming.session.index
     switch sessions[session].kind {
@@ -197,14 +202,29 @@ extension Peer {
       let verb: Verb = if case .group = incoming.message.conversation { .msg } else { .pm }
       let refusal = Refusal(
         .internalError, verb, "it could not be written to disk (\(reason)); say it again")
-      if let mouth = incoming.mouth { return refuse(refusal, to: mouth) }
+      if let mouth = incoming.mouth {
+        refuse(refusal, to: mouth)
+        return isAnswered(incoming)
+      }
       refuse(refusal, to: session, label: nil, about: incoming.message.id?.description)
       end(session, reason: "the disk failed")
     }
   }
 
+  private mutating func wasNotTaken(_ id: MessageID) {
+    guard var stream = heard[id.stream] else { return }
+    while let last = stream.underWay.last, last >= id.sequence { stream.underWay.removeLast() }
+    heard[id.stream] = stream.taken == 0 ? nil : stream
+  }
+
+  /// Whoever said it may have waited for nothing else.
+  private mutating func isAnswered(_ incoming: Incoming) {
+    if isLive(incoming.session) { endIfDone(incoming.session.index) }
+  }
+
   private mutating func written(_ incoming: Incoming) {
     unwrittenBytes -= incoming.bytes
+    if isLive(incoming.session) { sessions[incoming.session.index].unwritten -= 1 }
     guard isInputPaused, unwrittenBytes <= Limits.unwrittenBytes / 2 else { return }
     isInputPaused = false
     for index in 0..<UInt32(sessions.count) where sessions.holds(index) {
@@ -254,5 +274,15 @@ extension Peer {
     }
     dueAcks.removeAll(keepingCapacity: true)
     dueAckIndices.removeAll(keepingCapacity: true)
+  }
+
+  /// Before the end of a session.
+  mutating func writeAcks(to session: SessionID) {
+    let others = dueAcks.filter { $0.key.session != session }
+    guard others.count < dueAcks.count else { return }
+    dueAcks.removeAll { $0.key.session != session }
+    writeAcks()
+    dueAcks = others
+    for (index, due) in others.enumerated() { dueAckIndices[due.key] = index }
   }
 }

@@ -76,6 +76,8 @@ package struct Peer: ~Copyable, Core {
     var activity = Activity.ready
     var speaksTags = false
     var inputHasEnded = false
+    /// Messages from here that are on their way to the disk.
+    var unwritten = 0
     var heardAt: Int64
     /// The line in the `holding` of this session, and when it began.
     var held: [UInt8] = []

@@ -65,7 +65,8 @@ extension Peer {
         (session.activity == .holding) == (session.heldAt != 0 && !session.held.isEmpty),
         "session \(index): a line that waits for a roster")
       audit.hold(
-        session.activity != .quitting || slots[UInt32(index)]?.isEmpty == false,
+        session.activity != .quitting || slots[UInt32(index)]?.isEmpty == false
+          || session.unwritten > 0,
         "session \(index) has not ended")
     }
     audit.hold(
@@ -255,8 +256,10 @@ extension Peer {
   private func auditHeard(_ audit: inout PeerAudit) {
     var bytes = 0
     var underWay: [UInt64: Int] = [:]
+    var bySession: [SessionID: Int] = [:]
     for case .heard(let incoming) in pending.values {
       bytes += incoming.bytes
+      bySession[incoming.session, default: 0] += 1
       if let id = incoming.message.id { underWay[id.stream, default: 0] += 1 }
     }
     audit.hold(bytes == unwrittenBytes, "\(bytes) bytes wait for the disk, not \(unwrittenBytes)")
@@ -264,9 +267,18 @@ extension Peer {
       !isInputPaused || unwrittenBytes > Limits.unwrittenBytes / 2, "the input is not resumed")
     for (id, stream) in heard {
       let what = hexadecimal(id)
-      audit.hold(stream.taken >= stream.durable, "\(what): durable and not taken")
+      audit.hold(stream.taken > 0, "\(what): nothing was taken")
       audit.hold(
-        (underWay[id] ?? 0) > 0 || stream.taken == stream.durable, "\(what): taken and not durable")
+        zip([stream.durable] + stream.underWay, stream.underWay).allSatisfy { $0 < $1 },
+        "\(what) is out of order")
+      audit.hold(
+        stream.underWay.count <= underWay[id] ?? 0, "\(what): nothing is on its way to the disk")
+    }
+    for index in sessions.indices {
+      let session = sessions[index]
+      audit.hold(
+        session.unwritten == bySession[session.id] ?? 0,
+        "session \(index): messages on their way to the disk")
     }
     audit.hold(dueAcks.isEmpty && dueAckIndices.isEmpty, "receipts have not been written")
   }

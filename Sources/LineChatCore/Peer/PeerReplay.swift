@@ -48,7 +48,7 @@ extension Peer {
     guard let id = line.tags["msgid"].flatMap({ MessageID($0) }) else { return }
     heardCount += 1
     let durable = max(heard[id.stream]?.durable ?? 0, id.sequence)
-    heard[id.stream] = HeardStream(taken: durable, durable: durable, order: heardCount)
+    heard[id.stream] = HeardStream(durable: durable, order: heardCount)
   }
 
   /// A message of ours goes into the outbox again. Returns false where it is none.

@@ -281,14 +281,27 @@ extension Peer {
     return (tags, body.line)
   }
 
-  /// A change of a roster. Of our own, that we were taken out.
-  mutating func tellOwners(_ line: Message) {
-    guard !owners.isEmpty else { return }
-    if line.source?.name == name {
-      guard case .leave = line.content else { return }
+  /// Who is to hear of a change of a roster that is about to be applied.
+  enum Audience { case nobody, programs, all }
+
+  /// Of our own changes, they hear that we were taken out. A rename comes for each group that we share;
+  /// those who read plain lines hear it once.
+  func owners(for line: Message, _ replica: Replica) -> Audience {
+    guard !owners.isEmpty, let source = line.source, let entry = replica.roster[source.name] else {
+      return owners.isEmpty ? .nobody : .all
     }
+    guard entry.handle >= 0 else {
+      if case .leave = line.content { return .all }
+      return .nobody
+    }
+    guard case .nick(let new) = line.content else { return .all }
+    return contacts[entry.handle].member.name.isWrittenLike(new) ? .programs : .all
+  }
+
+  mutating func tellOwners(_ line: Message, _ audience: Audience) {
+    guard audience != .nobody else { return }
     let plain = (try? Message(source: line.source, content: line.content)) ?? line
-    for owner in owners {
+    for owner in owners where audience == .all || sessions[owner].speaksTags {
       let shown = sessions[owner].speaksTags ? line : plain
       fanOut.send(to: owner, isReply: false) { shown.render(into: $0) }
     }

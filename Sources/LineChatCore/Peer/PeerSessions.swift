@@ -51,6 +51,7 @@ extension Peer {
 
   /// Ends a guest's or an owner's session: what is due to it is still written.
   mutating func end(_ session: UInt32, reason: String) {
+    writeAcks(to: sessions[session].id)
     effects.append(.close(sessions[session].id))
     forget(session, reason: reason)
   }
@@ -66,7 +67,9 @@ extension Peer {
 
   /// Ends a session from which nothing more comes, when everything outstanding has been answered.
   mutating func endIfDone(_ session: UInt32) {
-    guard sessions.holds(session), slots[session]?.isEmpty != false else { return }
+    guard sessions.holds(session), slots[session]?.isEmpty != false,
+      sessions[session].unwritten == 0
+    else { return }
     switch sessions[session].activity {
     case .quitting: end(session, reason: "quit")
     case .ready where sessions[session].inputHasEnded: end(session, reason: "connection closed")

@@ -99,7 +99,7 @@ extension Peer {
         continue
       }
       heardCount += 1
-      heard[id.stream] = HeardStream(taken: id.sequence, durable: id.sequence, order: heardCount)
+      heard[id.stream] = HeardStream(durable: id.sequence, order: heardCount)
     }
     effects = []
     news = []

@@ -138,11 +138,12 @@ extension Peer {
     }
     let known = replica.roster.version
     if version.start == known.start && version.number <= known.number { return }
+    let audience = owners(for: line, replica)
     guard version.start == known.start, version.number == known.number + 1,
       apply(change, to: group, version)
     else { return askMembers(group) }
     noteChange(line, group, version)
-    tellOwners(line)
+    tellOwners(line, audience)
     retryAllHeld()
   }
 

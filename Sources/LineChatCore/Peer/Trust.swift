@@ -63,15 +63,22 @@ extension Peer {
     guard source.name != name else {
       return .refused(Refusal(.forbidden, verb, "\(name) is my own name"))
     }
-    let isFromServer = isServersHost(origin)
     if verb == .msg, let group, groups[group]?.isIn != true {
+      guard wanted.contains(group) else {
+        return .refused(Refusal(.notMember, .msg, "I am not in \(group)"))
+      }
       // We may be about to be in it.
-      if wanted.contains(group) && isServerUp { return .held(group) }
-      return .refused(Refusal(.notMember, .msg, "I am not in \(group)"))
+      guard isServerUp && mayHold else {
+        return .refused(
+          Refusal(.unreachable, .msg, "I am not in \(group) yet; try again later"))
+      }
+      return .held(group)
     }
-    let known = group.flatMap { groups[$0]?.roster[source.name] } ?? anyEntry(source.name, verb)
-    if let known, known.member == source, proves(origin, source.place) { return .believed }
-    if isFromServer { return .believed }
+    if isServersHost(origin)
+      || isKnown(source, verb == .msg ? group : nil) && proves(origin, source.place)
+    {
+      return .believed
+    }
     guard proves(origin, source.place) else {
       return .refused(
         Refusal(
@@ -87,7 +94,7 @@ extension Peer {
         Refusal(
           .unreachable, verb, "I do not know \(source) (yet); send it through the server"))
     }
-    guard isServerUp, sessionsHolding().count < Limits.heldLines else {
+    guard isServerUp, mayHold else {
       return .refused(
         Refusal(
           .unreachable, verb,
@@ -96,13 +103,12 @@ extension Peer {
     return .held(group)
   }
 
-  /// For a PM any roster will do.
-  private func anyEntry(_ name: MemberName, _ verb: Verb) -> Roster.Entry? {
-    guard verb == .pm else { return nil }
-    for group in groups.values {
-      if let entry = group.roster[name] { return entry }
+  /// Whether it is in that group's roster, or in any, with that place.
+  private func isKnown(_ source: Member, _ group: GroupName?) -> Bool {
+    guard let group else {
+      return groups.values.contains { $0.roster[source.name]?.member == source }
     }
-    return nil
+    return groups[group]?.roster[source.name]?.member == source
   }
 
   /// Whether a connection from there can be that of somebody who listens at `place`.
@@ -135,6 +141,8 @@ extension Peer {
     }
   }
 
+  private var mayHold: Bool { sessionsHolding().count < Limits.heldLines }
+
   func sessionsHolding() -> [UInt32] {
     sessions.indices.map { UInt32($0) }.filter { sessions[$0].activity == .holding }
   }
@@ -162,7 +170,7 @@ extension Peer {
       let message = (try? LineView(bytes)).flatMap { try? Message($0) }
       refuse(
         Refusal(.unreachable, message?.content.verb, "I do not know you yet; try again later"),
-        to: session, label: nil, about: message?.tags["msgid"])
+        to: session, label: message?.tags["label"], about: message?.tags["msgid"])
     }
     makeReady(session)
   }
