@@ -54,7 +54,8 @@ package enum Limits {
   /// What the server itself adds before a line it passes on: source, msgid and time.
   package static let addedPrefixBytes = 256
 
-  /// Changes that may wait for the disk at once. Each belongs to a session that does nothing else.
+  /// Changes, and messages to be kept, that may wait for the disk at once. A change belongs to a
+  /// session that does nothing else; one message may be kept for everybody in a large group.
   package static let pendingChanges = 65_536
 
   /// What may wait for one member, with the room each message takes in memory.

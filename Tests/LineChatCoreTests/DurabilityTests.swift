@@ -1,8 +1,9 @@
 // What a server that is started again knows: of the snapshot, and of the journal's records since.
 
-import LineChatCore
 import LineProtocol
 import Testing
+
+@testable import LineChatCore
 
 @Suite("What outlives the process")
 struct DurabilityTests {
@@ -168,5 +169,50 @@ struct DurabilityTests {
       o< OK GROUPS 0
       """)
     #expect(stage.directory.durableState().members.isEmpty)
+  }
+
+  @Test("what the disk cannot take up is not counted as kept, and the one who said it goes on")
+  func diskDoesNotKeepUp() throws {
+    // A group whose members are all away, more of them than may wait for the disk; the first and the
+    // last are at addresses of their own.
+    let count = Limits.pendingChanges + 2
+    var state = DurableState()
+    var group = DurableState.Group(name: "ops", members: [])
+    for number in 0..<count {
+      var place = "relay"
+      if number == 0 { place = "10.0.0.3:5001" }
+      if number == count - 1 { place = "10.0.0.4:5001" }
+      group.members.append("m\(number)")
+      state.members.append(
+        DurableState.Member(name: "m\(number)", place: place, seen: "2027-01-15T08:00:00.000000Z"))
+    }
+    state.groups = [group]
+    let stage = Stage()
+    #expect(stage.directory.restore(state, now: stage.now) == [])
+    stage.disk = .byHand
+    stage.send("alice", "MSG ops one")
+    #expect(stage.tickets.count == Limits.pendingChanges)
+    // No more is taken: neither what a dial that failed leaves behind, nor what somebody else says.
+    stage.play(
+      """
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      ? 10.0.0.4:5001
+      bob> PM m5 two
+      bob< ERR internal PM the message could not be written to disk (the disk does not keep up); nobody has it
+      bob> JOIN ops relay
+      bob< ERR internal JOIN the disk does not keep up; try again in a moment
+      bob> PING
+      bob< PONG
+      """)
+    stage.diskTakesAll()
+    #expect(stage.take("alice") == [])
+    // One dial is under way still; what was for it goes to the disk when the sender has waited.
+    stage.pass(seconds: 1)
+    #expect(stage.tickets.count == 1)
+    stage.disk()
+    #expect(
+      stage.take("alice") == ["OK MSG ops 0/\(count) kept \(Limits.pendingChanges + 1)"])
+    #expect(stage.directory.audit().problems == [])
   }
 }

@@ -90,6 +90,75 @@ struct LaneTests {
     #expect(pauses[11] >= 240 && pauses[11] <= 300, "\(pauses)")
   }
 
+  @Test("a JOIN with the same address ends the pause: what waits is dialled as soon as it is away")
+  func joinEndsPause() {
+    for address in ["", " :5001"] {
+      let stage = carolAway()
+      stage.send("alice", "MSG ops one")
+      for _ in 0..<5 {
+        stage.play("? 10.0.0.3:5001\n~ 10.0.0.3:5001", ignoringHeard: true)
+        while stage.dials.isEmpty { stage.pass(seconds: 1) }
+      }
+      stage.play("? 10.0.0.3:5001\n~ 10.0.0.3:5001", ignoringHeard: true)
+      // She starts to listen again, and says so without staying for the answers.
+      stage.drainsByHand = true
+      stage.open("again", from: "10.0.0.3")
+      stage.send("again", "NICK carol")
+      stage.directory.drainedToNobody(stage.id("again"), now: stage.now)
+      stage.settle()
+      stage.send("again", "JOIN ops\(address)")
+      #expect(stage.dials.isEmpty)
+      stage.gone("again")
+      #expect(stage.dials.count == (address.isEmpty ? 0 : 1))
+      guard !address.isEmpty else { continue }
+      stage.play(
+        """
+        ? 10.0.0.3:5001
+        ! 10.0.0.3:5001
+        10.0.0.3:5001< :alice@relay MSG ops one
+        $ 10.0.0.3:5001
+        """, ignoringHeard: true)
+    }
+  }
+
+  @Test("a program that comes back to its address is dialled at once to see whether it is there")
+  func joinDialsBack() {
+    let stage = Stage()
+    stage.play(
+      """
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      - node
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      node< @version=7.1 OK JOIN ops 1
+      node> @x=1 JOIN ops :5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      node< @version=7.1 OK JOIN ops 1
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 protocol=1 name=node
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      $ 10.0.0.3:5001
+      node> @x=1 JOIN ops :5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      node< @version=7.1 OK JOIN ops 1
+      node> @x=1 JOIN dev :5001
+      node< MEMBER dev node@10.0.0.3:5001 online tags reachable
+      node< @version=7.2 OK JOIN dev 1
+      """)
+  }
+
   @Test("the sender waits for a dial at most a second; then the message is kept, and sent once")
   func claimTimesOut() {
     carolAway().play(

@@ -149,6 +149,17 @@ final class Stage {
     settle()
   }
 
+  /// All that waits for the disk is on it.
+  func diskTakesAll() {
+    let waiting = tickets
+    tickets = []
+    for (record, ticket) in waiting {
+      journal.append(record)
+      directory.persisted(ticket, now: now)
+    }
+    settle()
+  }
+
   /// Ends the round: everybody hears what was said.
   func settle() {
     answerDisk()

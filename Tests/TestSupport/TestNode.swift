@@ -12,6 +12,7 @@ package final class TestNode {
   package let machine: NodeMachine
   package let log = LogRecord()
   private let heard = Heard()
+  private var isRunning = false
 
   private final class Heard: Sendable {
     let news = Mutex<[News]>([])
@@ -34,11 +35,13 @@ package final class TestNode {
     ) { [heard] news in heard.news.withLock { $0.append(news) } }
     try machine.start()
     try machine.runOnOwnThread()
+    isRunning = true
   }
 
   deinit { stop() }
 
   package func stop() {
+    guard isRunning else { return }
     machine.stop()
     machine.waitUntilStopped()
   }

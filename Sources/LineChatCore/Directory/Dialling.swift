@@ -66,6 +66,20 @@ extension Directory {
     startDials()
   }
 
+  /// The member says that it can be reached where it is known to be: what went wrong there is over,
+  /// and a program is dialled unless it was found there last time.
+  mutating func confirmPlace(of member: Int32, now: Instant) {
+    endPause(of: member)
+    if !members[member].isReachable { dialBack(member, now: now) }
+  }
+
+  /// Its address may be dialled at once.
+  mutating func endPause(of member: Int32) {
+    lanes[member]?.failures = 0
+    lanes[member]?.retryAt = 0
+    dropLaneIfEmpty(member)
+  }
+
   /// Dials those whose turn it is.
   mutating func startDials() {
     guard !dialQueue.isEmpty, dialledPlaces.count < Limits.dials, !isShuttingDown else { return }
@@ -140,9 +154,10 @@ extension Directory {
     let isDialWanted = lanes[member]?.isDialWanted == true
     dropLink(session)
     guard lanes[member] != nil else { return startDials() }
+    // Counted first: a lane that has failed stays, even if nothing is left in it.
+    lanes[member]!.failures += 1
     if members[member].session < 0 { laneBroke(member) }
     noteReachable(member, false)
-    lanes[member]!.failures += 1
     let pause = backoff(lanes[member]!.failures)
     lanes[member]!.retryAt = now.monotonicMicroseconds + pause
     schedule(
@@ -164,7 +179,7 @@ extension Directory {
     defer { startDials() }
     guard members[member].session < 0 else { return dropLaneIfEmpty(member) }
     laneBroke(member)
-    if !lane.queue.isEmpty { tryToReach(member, now: now) }
+    if lanes[member]?.queue.isEmpty == false { tryToReach(member, now: now) }
   }
 
   private mutating func leaveDialQueue(_ member: Int32) {

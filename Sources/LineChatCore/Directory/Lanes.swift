@@ -7,7 +7,8 @@
 //     does not.
 //   - Who sent a message is told `kept` only when it is on disk. While the member's address is being
 //     dialled the sender waits, at most `Limits.claimMicroseconds`.
-//   - A lane is bounded; what does not fit is not counted as kept, and a PM is refused.
+//   - A lane is bounded, and so is what is on its way to the disk; what does not fit is not counted
+//     as kept, and a PM is refused.
 //   - What a program that is connected has not acknowledged yet lies here too, so that it comes again
 //     when its connection breaks.
 
@@ -72,7 +73,8 @@ struct Claim {
   var handed: Int
   let others: Int
   var kept = 0
-  var waiting = 0
+  /// Lanes in which the message waits; while it is put into them, one more.
+  var waiting = 1
   /// Those whose lanes it was put into.
   var members: [Int32] = []
   /// Why it could not be kept.
@@ -99,7 +101,7 @@ extension Directory {
     for member in away {
       keep(line, Array(name.description.utf8), id, stamp, for: member, number, now: request.now)
     }
-    settle(number)
+    closeClaim(number)
     return true
   }
 
@@ -114,7 +116,7 @@ extension Directory {
         handed: 0, others: 1),
       now: request.now)
     keep(line, Array(name.description.utf8), id, stamp, for: member, number, now: request.now)
-    settle(number)
+    closeClaim(number)
   }
 
   private mutating func openClaim(_ claim: Claim, now: Instant) -> UInt64 {
@@ -124,6 +126,12 @@ extension Directory {
     schedule(
       Deadline(at: now.monotonicMicroseconds + Limits.claimMicroseconds, kind: .claim(number)))
     return number
+  }
+
+  /// The message is in all lanes that it is for.
+  private mutating func closeClaim(_ number: UInt64) {
+    claims[number]?.waiting -= 1
+    settle(number)
   }
 
   private mutating func keep(
@@ -188,6 +196,9 @@ extension Directory {
     guard let index = lanes[member]?.position(of: number) else {
       return
     }
+    guard pending.count < Limits.pendingChanges else {
+      return isNotKept(number, member, "the disk does not keep up")
+    }
     lanes[member]!.queue[index].disk = .underWay
     let kept = lanes[member]!.queue[index]
     handOut(
@@ -224,7 +235,7 @@ extension Directory {
 
   /// It could not be written: it is not counted as kept. It still goes over if the member can be
   /// reached before the server ends.
-  mutating func isNotKept(_ number: UInt64, _ member: Int32, _ reason: String, now: Instant) {
+  mutating func isNotKept(_ number: UInt64, _ member: Int32, _ reason: String) {
     guard let index = lanes[member]?.position(of: number) else {
       return
     }

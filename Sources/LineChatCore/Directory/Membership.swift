@@ -216,8 +216,8 @@ extension Directory {
     } else {
       noteTags(member, request.isTagged)
     }
-    // It says once more that it listens there; perhaps it does now.
-    if place != nil && !members[member].isReachable { dialBack(member, now: request.now) }
+    // Who names the address that it has already listens there again.
+    if place != nil { confirmPlace(of: member, now: request.now) }
     try listMembers(of: name, request, as: .join)
   }
 
@@ -303,9 +303,8 @@ extension Directory {
   ) {
     let before = members[member].place
     let present = membership(of: member, in: name)
-    lanes[member]?.failures = 0
-    lanes[member]?.retryAt = 0
-    defer { dialBack(member, now: now) }
+    endPause(of: member)
+    defer { confirmPlace(of: member, now: now) }
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place

@@ -212,7 +212,7 @@ extension Directory {
     let member = waiting.member
     members[member].pendingChanges -= 1
     giveBackName(of: waiting.step, member)
-    if case .keep(let number) = waiting.step { isNotKept(number, member, reason, now: now) }
+    if case .keep(let number) = waiting.step { isNotKept(number, member, reason) }
     if let forgetting = waiting.forgetting { forgot(forgetting, failure: reason, now: now) }
     dropIfUnused(member)
     if let id = waiting.session, isLive(id) {
