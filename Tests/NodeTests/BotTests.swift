@@ -1,6 +1,7 @@
 // The example of the library, built and run as its reader would; and that it is the one in the README.
 
 import Foundation
+import LineChat
 import TestSupport
 import Testing
 
@@ -14,62 +15,49 @@ struct BotTests {
       "uptime-bot", ["\(try server.address)"], environment: ["XDG_STATE_HOME": directory.path])
   }
 
-  /// The next answer; what else happens in the group is passed over.
-  private static func answer(to client: TestClient) throws -> String {
-    let line = try client.line { $0.hasPrefix(":uptime@") && $0.contains(" seconds") }
-    return line.split(separator: " ", maxSplits: 1).last.map { String($0) } ?? ""
-  }
-
-  /// The next answer without its number.
-  private static func answerBegins(to client: TestClient) throws -> Substring {
-    let answer = try answer(to: client)
-    let words = answer.split(separator: " ")
-    guard words.count > 2, Int(words[words.count - 2]) != nil else { throw TestFailure(answer) }
-    return answer.dropLast(words.suffix(2).joined(separator: " ").count + 1)
+  /// What the bot has answered, in order, without the numbers of seconds.
+  private static func answers(_ node: TestNode) -> [String] {
+    node.heard.filter { $0.from.name == name("uptime") }.map { message in
+      let words = message.text.split(separator: " ")
+      let number = words.count == 3 && words[2] == "seconds" ? Int(words[1]) : nil
+      return number == nil ? message.text : "\(words[0]) \(message.conversation)"
+    }
   }
 
   @Test("answers each question once, where it was asked, and none from before it was there")
-  func answers() throws {
+  func answers() async throws {
     let server = try TestServer()
     let directory = try TemporaryDirectory()
-    let alice = try server.member("alice")
-    let bob = try server.member("bob")
+    let alice = try await TestNode.member("alice", server)
+    let bob = try await TestNode.member("bob", server, with: ["alice"])
     let bot = try Self.bot(server, directory)
-    try alice.line { $0.hasPrefix(":uptime@") && $0.hasSuffix(" JOIN lobby") }
-    try alice.send("MSG lobby hello\nMSG lobby !uptime\n")
-    for client in [alice, bob] {
-      #expect(try Self.answerBegins(to: client) == "MSG lobby alice:")
+    for node in [alice, bob] { try await node.meets(["alice", "bob", "uptime"]) }
+    try await alice.node.send("hello", to: group("lobby"))
+    try await alice.node.send("!uptime", to: group("lobby"))
+    for node in [alice, bob] {
+      try await until("it has answered") { Self.answers(node) == ["alice: lobby"] }
     }
-    try alice.send("PM uptime !uptime\n")
-    #expect(try Self.answerBegins(to: alice) == "PM alice alice:")
+    try await alice.node.send("!uptime", to: .name(name("uptime")))
+    try await until("it has answered") {
+      Self.answers(alice) == ["alice: lobby", "alice: @uptime"]
+    }
 
-    // Killed in the middle, and asked meanwhile.
+    // Killed, and asked meanwhile.
     try bot.child.end()
-    try until(alice, "OK MSG lobby 1/2 kept 1", asking: "MSG lobby !uptime")
+    let missed = try await alice.node.send("!uptime", to: group("lobby"))
     let again = try Self.bot(server, directory)
-    // It has heard the old question when it answers the new one, which lies behind it.
-    try until(alice, "OK MSG lobby 2/2", asking: "MSG lobby and now?")
-    try bob.send("MSG lobby !uptime\n")
-    // Killed before it knew that its last answer had been handed over, it says that once more: a
-    // netcat gives no receipts.
-    var answer = try Self.answerBegins(to: alice)
-    if answer == "PM alice alice:" { answer = try Self.answerBegins(to: alice) }
-    #expect(answer == "MSG lobby bob:")
-    try bob.send("PM uptime !uptime\n")
-    #expect(try Self.answerBegins(to: bob) == "MSG lobby bob:")
-    #expect(try Self.answerBegins(to: bob) == "PM bob bob:")
-    try again.child.end()
-  }
-
-  /// Asks again and again until that is the reply.
-  private func until(_ client: TestClient, _ wanted: String, asking request: String) throws {
-    let deadline = Deadline(seconds: 40)
-    while true {
-      let reply = try client.ask(request)
-      if reply == wanted { return }
-      if deadline.hasPassed { throw TestFailure("never '\(wanted)', last '\(reply)'") }
-      pauseBriefly()
+    try await alice.delivery(of: missed, to: "uptime") { $0 == .delivered }
+    // What it answered to that would be there before what it answers to this.
+    try await alice.node.send("!uptime", to: .name(name("uptime")))
+    try await bob.node.send("!uptime", to: group("lobby"))
+    try await until("it has answered") {
+      Self.answers(alice).count == 4 && Self.answers(bob).count == 2
     }
+    #expect(Self.answers(bob) == ["alice: lobby", "bob: lobby"])
+    #expect(
+      Self.answers(alice).sorted()
+        == ["alice: lobby", "bob: lobby", "alice: @uptime", "alice: @uptime"].sorted())
+    try again.child.end()
   }
 
   @Test("says that there is no server")

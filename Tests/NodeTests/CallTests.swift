@@ -129,6 +129,7 @@ struct CallTests {
     try await until("the log says so") {
       alice.log.all.contains { $0.hasPrefix("warning nobody will not get message ") }
     }
+    #expect(try await alice.node.status().outboxMessages == 0)
   }
 
   @Test("what was said by nobody that can be named cannot be answered")

@@ -14,6 +14,7 @@ struct TalkTests {
     let bob = try await TestNode.member("bob", server, with: ["alice"])
     let carol = try await TestNode.member("carol", server, with: ["alice", "bob"])
     try await alice.meets(["bob", "carol"])
+    try await alice.isLinked(to: ["bob", "carol"])
 
     let receipt = try await alice.node.send("hello, you two", to: group("lobby"))
     #expect(receipt.entries.map(\.recipient) == [name("bob"), name("carol")])
@@ -96,8 +97,10 @@ struct TalkTests {
     try carol.ask("JOIN lobby :\(listener.port)")
     try await alice.meets(["bob", "carol"])
     let receipt = try await alice.node.send("hello", to: group("lobby"))
-    try await alice.delivery(of: receipt, to: "bob") { $0 == .relayed || $0 == .sent }
-    try await alice.delivery(of: receipt, to: "carol") { $0 == .sent }
+    for recipient in ["bob", "carol"] {
+      try await alice.delivery(of: receipt, to: recipient) { $0 == .sent }
+    }
+    #expect(try await alice.node.status().outboxMessages == 0)
     let place = try #require(try await alice.node.status().place)
     try bob.line { $0 == ":alice@\(place) MSG lobby hello" }
     #expect(try listener.lines(1) == [":alice@\(place) MSG lobby hello"])
@@ -158,6 +161,7 @@ struct TalkTests {
     let alice = try await TestNode.member("alice", server)
     let bob = try await TestNode.member("bob", server, with: ["alice"])
     try await alice.meets(["bob"])
+    try await alice.isLinked(to: ["bob"])
     let address = try server.address
     server.stop()
     for node in [alice, bob] {
@@ -203,13 +207,14 @@ struct TalkTests {
     #expect(bob.node.address?.description.hasPrefix("127.0.0.3:") == true)
     #expect(carol.node.address == nil)
     #expect(try await carol.node.status().place == .relay)
+    try await alice.isLinked(to: ["bob"])
     let receipt = try await alice.node.send("hello", to: group("lobby"))
     for recipient in ["bob", "carol"] {
       try await alice.delivery(of: receipt, to: recipient) { $0 == .delivered }
     }
     #expect(try await bob.hears(1)[0].path == .direct)
     #expect(try await carol.hears(1)[0].path == .relayed)
-    // She has no address by which alice could know her.
+    // Who has no address cannot prove directly who it is.
     try await carol.node.send("hello yourself", to: .name(name("alice")))
     #expect(try await alice.hears(1)[0].path == .relayed)
   }

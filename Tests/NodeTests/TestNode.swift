@@ -110,10 +110,33 @@ final class TestNode: Sendable {
     }
   }
 
-  /// What it has heard, in order: its own left out.
+  /// Waits until it has a direct link to each of them. A busy machine may not make one within the two
+  /// seconds for which a message waits, and the next is tried only when there is something to be sent.
+  func isLinked(to others: [String]) async throws {
+    let names = Set(others.map { NodeTests.name($0) })
+    do {
+      try await until("there are links to \(others)") {
+        let contacts = try await self.node.status().contacts
+        let linked = Set(contacts.filter(\.isLinked).map(\.member.name))
+        for name in names.subtracting(linked).sorted() {
+          try await self.node.send(TestNode.knock, to: .name(name))
+        }
+        return names.isSubset(of: linked)
+      }
+    } catch {
+      throw TestFailure("\(error); \(try await node.status()); \(log.all)")
+    }
+  }
+
+  private static let knock = "knock, knock"
+
+  /// What it has heard, in order: its own left out, and what was only to make a link.
   var heard: [ChatMessage] {
     events.compactMap { event in
-      if case .message(let message) = event, message.path != .own { message } else { nil }
+      guard case .message(let message) = event, message.path != .own,
+        message.text != TestNode.knock
+      else { return nil }
+      return message
     }
   }
 
