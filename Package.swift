@@ -89,8 +89,8 @@ let package = Package(
     .testTarget(
       name: "LineProtocolTests", dependencies: ["LineProtocol"], swiftSettings: strict),
     .testTarget(
-      name: "LineChatCoreTests", dependencies: ["LineChatCore", "LineProtocol"],
-      swiftSettings: strict),
+      name: "LineChatCoreTests",
+      dependencies: ["LineChatCore", "LineChatSimulation", "LineProtocol"], swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["LineChatSimulation"], swiftSettings: strict),
     .testTarget(

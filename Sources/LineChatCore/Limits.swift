@@ -163,8 +163,12 @@ package enum Limits {
   /// server finds that out within a minute or so.
   package static let nameRetryMicroseconds: Int64 = 5_000_000
 
-  /// The pause after the server could not let us into a group: its disk may have failed, or be full.
-  package static let joinRetryMicroseconds: Int64 = 5_000_000
+  /// A name that the server may have given us already is waited for so long while somebody has it: as
+  /// long as a server takes to find a dead connection, and a bit.
+  package static let doubtfulNameMicroseconds: Int64 = 100_000_000
+
+  /// The pause after the server could not let us into a group, or out of it: its disk may have failed, or be full.
+  package static let groupRetryMicroseconds: Int64 = 5_000_000
 
   /// A line of somebody whom our roster does not know yet waits so long for it.
   package static let holdMicroseconds: Int64 = 5_000_000

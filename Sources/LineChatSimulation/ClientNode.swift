@@ -71,7 +71,7 @@ final class ClientNode: Node {
       lose(world)
     case .reset(let link):
       if link === self.link { lose(world) }
-    case .opened, .taken: break
+    case .opened, .connected, .refused, .taken: break
     }
   }
 

@@ -6,7 +6,7 @@ import LineChatCore
 import LineProtocol
 
 /// What is on the disk, and what is on its way there.
-final class Journal {
+final class Ledger {
   enum State { case underWay, written, failed, note }
 
   /// A snapshot, when it was taken, and which records were on their way then.

@@ -3,9 +3,14 @@
 // end can be held to it however the bytes were cut.
 
 import LineChatCore
+import LineProtocol
 
 final class Link {
-  enum Side { case client, server }
+  enum Side {
+    case client, server
+
+    var other: Side { self == .client ? .server : .client }
+  }
 
   /// What one side has written and the other has not got yet.
   struct Pipe {
@@ -13,13 +18,18 @@ final class Link {
     var hasEnded = false
     var hasToldEnd = false
     var isMoving = false
+    /// Who wrote it has closed its socket: it takes nothing any more.
+    var isClosed = false
   }
 
   let number: Int
   let client: Int
-  let server: Int
+  /// Known when somebody has answered, where an address was dialled.
+  var server: Int
   let origin: Origin
   let key: Identity?
+  /// What was dialled; nil where the node was named.
+  let endpoint: Endpoint?
   /// Microseconds that the client takes over each piece.
   var pace: Int64 = 0
   var isGone = false
@@ -29,13 +39,18 @@ final class Link {
   var sent: [Sent] = []
   private var pipes = (Pipe(), Pipe())
 
-  init(number: Int, client: Int, server: Int, origin: Origin, key: Identity?) {
+  init(
+    number: Int, client: Int, server: Int, origin: Origin, key: Identity?, endpoint: Endpoint? = nil
+  ) {
     self.number = number
     self.client = client
     self.server = server
     self.origin = origin
     self.key = key
+    self.endpoint = endpoint
   }
+
+  func node(_ side: Side) -> Int { side == .client ? client : server }
 
   var isTCP: Bool { if case .tcp = origin { true } else { false } }
 

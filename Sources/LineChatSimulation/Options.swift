@@ -44,6 +44,8 @@ package struct Options: CustomStringConvertible, Sendable {
   var hasClockJumps: Bool
   var hasLateTimers: Bool
   var endsByShutdown: Bool
+  /// Nodes and what befalls them; off in a world with a server and its clients alone.
+  package var nodes = NodeOptions()
 
   package init(seed: UInt64, steps: Int = 3_000, sabotage: Sabotage? = nil) {
     // Apart from the world's own numbers, so that the work does not follow the options.
@@ -86,6 +88,17 @@ package struct Options: CustomStringConvertible, Sendable {
     self.verbs = verbs
   }
 
+  /// A world with nodes.
+  package static func withNodes(
+    seed: UInt64, steps: Int = 3_000, sabotage: NodeSabotage? = nil
+  ) -> Options {
+    var options = Options(seed: seed, steps: steps)
+    var random = SplitMix64(state: seed ^ 0x5eed_0f0d_e5e5_0000)
+    options.nodes = NodeOptions(&random)
+    options.nodes.sabotage = sabotage
+    return options
+  }
+
   /// What the seed has drawn.
   package var description: String {
     let faults = [
@@ -98,6 +111,13 @@ package struct Options: CustomStringConvertible, Sendable {
       hasClockJumps ? "clock-jumps" : "", hasLateTimers ? "late-timers" : "",
       endsByShutdown ? "shutdown" : "",
     ].filter { !$0.isEmpty }.joined(separator: ",")
+    if nodes.isOn {
+      return """
+        steps=\(steps) piece=\(pieceBytesMax) latency=\(latencyMicrosecondsMax)us \
+        round=\(roundMicrosecondsMax)us listing=\(listingPieceBytes) pending=\(pendingBytesMax) \
+        disk=\(diskDelayMicrosecondsMax)us faults=\(faults) \(nodes.description)
+        """
+    }
     let work = Work.allCases.filter(verbs.contains).map(\.rawValue).joined(separator: ",")
     return """
       steps=\(steps) clients=\(clients) programs=\(programShare)% groups=\(groups) names=\(names) \

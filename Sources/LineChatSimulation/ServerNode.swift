@@ -50,7 +50,7 @@ final class ServerNode: Node {
   private var alarm = Int64.max
   private(set) var last: Int64 = 0
   let network = Network()
-  let journal = Journal()
+  let journal = Ledger()
   private var configuration: Directory.Configuration
   /// Effects that are being carried out: some lead to others at once.
   var depth = 0
@@ -110,6 +110,7 @@ final class ServerNode: Node {
     switch cause {
     case .timer(let which):
       if which == 0 { return round(world) }
+    case .connected, .refused: return
     case .opened(let link):
       connections.append(Connection(link, lineBytesMax: world.options.lineBytesMax))
     case .arrived(let link, let bytes): connection(link)?.input += bytes

@@ -12,6 +12,8 @@ package struct Outcome: Sendable {
   package let failure: String?
   /// What happened last; only where it was recorded.
   package let lastEvents: [String]
+  /// How much of what happened.
+  package var counts: [String: Int] = [:]
 }
 
 package enum Simulation {
@@ -19,8 +21,12 @@ package enum Simulation {
   /// WAIT of the workload, than a silent program is suffered, and than the pause between two dials.
   private static let healingMicroseconds: Int64 = 400_000_000
 
-  package static func run(_ options: Options, isRecording: Bool = false) -> Outcome {
-    let world = World(options, isRecording: isRecording)
+  /// - Parameter follower: hears of every event as it happens.
+  package static func run(
+    _ options: Options, isRecording: Bool = false, follower: ((String) -> Void)? = nil
+  ) -> Outcome {
+    let world = World(options, isRecording: isRecording, follower: follower)
+    if options.nodes.isOn { return Town(world).run() }
     let server = ServerNode(options)
     server.join(world)
     var clients: [ClientNode] = []

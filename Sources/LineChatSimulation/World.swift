@@ -9,6 +9,7 @@
 
 import HeapModule
 import LineChatCore
+import LineProtocol
 
 /// Something with a place in the network.
 protocol Node: AnyObject {
@@ -21,6 +22,9 @@ enum Cause {
   case timer(Int)
   /// Somebody opened a link to it.
   case opened(Link)
+  /// The link that it dialled stands; or nobody is there to answer.
+  case connected(Link)
+  case refused(Link)
   case arrived(Link, [UInt8])
   /// The other side writes no more.
   case ended(Link)
@@ -35,6 +39,10 @@ final class World {
     case wake(Int, Cause)
     /// The next piece of what was written to one side of a link.
     case move(Link, Link.Side)
+    /// Somebody who was dialled is to answer.
+    case knock(Link)
+    /// A link on which nothing has come through for long.
+    case giveUp(Link)
   }
 
   private struct Due: Comparable {
@@ -64,13 +72,17 @@ final class World {
   private var serial: UInt64 = 0
   private var nodes: [any Node] = []
   private var links = 0
+  /// Who is where, and which ways are cut.
+  var streets = Streets()
   /// How far the calendar is from the world's own time; clocks jump.
   var calendarShift: Int64 = 1_800_000_000_000_000
 
-  init(_ options: Options, isRecording: Bool = false) {
+  init(
+    _ options: Options, isRecording: Bool = false, follower: ((String) -> Void)? = nil
+  ) {
     self.options = options
     random = SplitMix64(state: options.seed)
-    trace = Trace(isRecording: isRecording)
+    trace = Trace(isRecording: isRecording, follower: follower)
   }
 
   // MARK: Building
@@ -82,8 +94,7 @@ final class World {
 
   /// Opens a link from one node to another.
   func connect(_ client: Int, to server: Int, as origin: Origin, key: Identity?) -> Link {
-    links += 1
-    let link = Link(number: links, client: client, server: server, origin: origin, key: key)
+    let link = makeLink(client, server, origin, key: key)
     link.pace = isHealing ? 0 : drawPace()
     note("link \(link.number) opened from \(origin)\(key.map { " with " + $0.fingerprint } ?? "")")
     let delay = latency()
@@ -91,6 +102,8 @@ final class World {
     schedule(delay, .wake(server, .opened(link)))
     return link
   }
+
+  var nodeCount: Int { nodes.count }
 
   // MARK: What nodes do
 
@@ -112,18 +125,34 @@ final class World {
     move(link, side)
   }
 
-  /// The link breaks; both sides learn it.
-  func reset(_ link: Link) {
+  /// The link breaks; both sides learn it, where `side` did not bring it about.
+  func reset(_ link: Link, by side: Link.Side? = nil) {
     guard !link.isGone else { return }
     link.isGone = true
     note("link \(link.number) reset")
-    schedule(max(latency(), link.opensAt - now), .wake(link.server, .reset(link)))
-    schedule(latency(), .wake(link.client, .reset(link)))
+    if side != .server { tellReset(link, .server, after: max(latency(), link.opensAt - now)) }
+    if side != .client { tellReset(link, .client, after: latency()) }
+  }
+
+  func tellReset(_ link: Link, _ side: Link.Side, after delay: Int64) {
+    guard link.node(side) >= 0 else { return }
+    if streets.cuts(link.node(side.other), link.node(side)) {
+      return streets.unheard.append((link, side))
+    }
+    schedule(delay, .wake(link.node(side), .reset(link)))
   }
 
   private func move(_ link: Link, _ side: Link.Side) {
     guard !link[side].isMoving else { return }
     link[side].isMoving = true
+    goOn(link, side)
+  }
+
+  /// What was written goes on its way, or waits for the way to be open.
+  func goOn(_ link: Link, _ side: Link.Side) {
+    if streets.cuts(link.node(side), link.node(side.other)) {
+      return streets.stuck.append((link, side))
+    }
     let delay = latency() + (side == .server && !isHealing ? link.pace : 0)
     schedule(max(delay, link.opensAt - now), .move(link, side))
   }
@@ -140,6 +169,8 @@ final class World {
       switch next.job {
       case .wake(let node, let cause): nodes[node].wake(cause, in: self)
       case .move(let link, let side): carry(link, side)
+      case .knock(let link): knock(link)
+      case .giveUp(let link): giveUp(link)
       }
     }
   }
@@ -154,7 +185,9 @@ final class World {
   /// A piece of what was written arrives.
   private func carry(_ link: Link, _ side: Link.Side) {
     guard !link.isGone else { return }
+    if streets.cuts(link.node(side), link.node(side.other)) { return goOn(link, side) }
     let other = side == .server ? link.client : link.server
+    if link[side.other].isClosed && !link[side].bytes.isEmpty { return reset(link, by: side.other) }
     let count = min(link[side].bytes.count, isHealing ? .max : random(1...pieceBytes()))
     if count > 0 {
       let piece = Array(link[side].bytes.prefix(count))
@@ -174,18 +207,30 @@ final class World {
     }
   }
 
+  func makeLink(
+    _ client: Int, _ server: Int, _ origin: Origin, key: Identity? = nil, endpoint: Endpoint? = nil
+  ) -> Link {
+    links += 1
+    return Link(
+      number: links, client: client, server: server, origin: origin, key: key, endpoint: endpoint)
+  }
+
+  func later(_ delay: Int64, knockAt link: Link) { schedule(delay, .knock(link)) }
+  func later(_ delay: Int64, giveUp link: Link) { schedule(delay, .giveUp(link)) }
+  func later(_ delay: Int64, wake node: Int, _ cause: Cause) { schedule(delay, .wake(node, cause)) }
+
   private func schedule(_ microseconds: Int64, _ job: Job) {
     serial += 1
     queue.insert(Due(at: now + max(0, microseconds), serial: serial, job: job))
   }
 
-  private func latency() -> Int64 {
+  func latency() -> Int64 {
     isHealing ? 10 : Int64(random(0...options.latencyMicrosecondsMax))
   }
 
   private func pieceBytes() -> Int { chance(3) ? 3 : options.pieceBytesMax }
 
-  private func drawPace() -> Int64 {
+  func drawPace() -> Int64 {
     guard options.hasSlowReaders, chance(4) else { return 0 }
     return [20_000, 1_000_000, 20_000_000][random(0...2)]
   }
@@ -218,8 +263,13 @@ struct Trace {
   private(set) var hash: UInt64 = 0xcbf2_9ce4_8422_2325
   private(set) var last: [String] = []
   private let isRecording: Bool
+  /// Hears of everything as it happens.
+  private let follower: ((String) -> Void)?
 
-  init(isRecording: Bool) { self.isRecording = isRecording }
+  init(isRecording: Bool, follower: ((String) -> Void)?) {
+    self.isRecording = isRecording
+    self.follower = follower
+  }
 
   /// FNV-1a, eight bytes at a time.
   mutating func mix(_ numbers: UInt64...) {
@@ -233,8 +283,11 @@ struct Trace {
 
   mutating func note(_ now: Int64, _ what: @autoclosure () -> String) {
     mix(UInt64(bitPattern: now))
+    guard isRecording || follower != nil else { return }
+    let event = "\(now) \(what())"
+    follower?(event)
     guard isRecording else { return }
-    last.append("\(now) \(what())")
-    if last.count > 2_000 { last.removeFirst(1_000) }
+    last.append(event)
+    if last.count > 40_000 { last.removeFirst(20_000) }
   }
 }

@@ -32,6 +32,12 @@ struct LineChatSim: ParsableCommand {
   @Option(help: "A fault to put in, to see it found: \(faults).")
   var sabotage: String?
 
+  @Flag(help: "Worlds with nodes.")
+  var nodes = false
+
+  @Flag(help: "Print every event as it happens.")
+  var trace = false
+
   @Option(help: "How many of the last events of a failing seed to print.")
   var events = 40
 
@@ -39,7 +45,11 @@ struct LineChatSim: ParsableCommand {
 
   func run() throws {
     var fault: Sabotage?
+    var nodeFault: NodeSabotage?
     if let sabotage {
+      nodeFault = NodeSabotage(rawValue: sabotage)
+    }
+    if let sabotage, !nodes {
       guard let known = Sabotage(rawValue: sabotage) else {
         throw ValidationError("there is no fault \(sabotage); there are: \(Self.faults)")
       }
@@ -50,12 +60,17 @@ struct LineChatSim: ParsableCommand {
     let start = seconds()
     var (done, failed, stepsDone) = (0, 0, 0)
     var hash: UInt64 = 0
+    var counts: [String: Int] = [:]
     watchForTraps()
     while done < count && seconds() < end && failed < 10 {
       let seed = firstSeed &+ UInt64(done)
       presentSeed = seed
-      let options = Options(seed: seed, steps: steps, sabotage: fault)
-      let outcome = Simulation.run(options)
+      let options =
+        nodes
+        ? Options.withNodes(seed: seed, steps: steps, sabotage: nodeFault)
+        : Options(seed: seed, steps: steps, sabotage: fault)
+      let outcome = Simulation.run(options, follower: trace ? { sayAtOnce($0) } : nil)
+      for (what, count) in outcome.counts { counts[what, default: 0] += count }
       done += 1
       stepsDone += outcome.steps
       hash = (hash &* 31) ^ outcome.hash
@@ -69,6 +84,9 @@ struct LineChatSim: ParsableCommand {
     print(
       "seeds \(done) (from \(firstSeed)), steps \(stepsDone), \(speed) steps a second, "
         + "failed \(failed), hash \(String(hash, radix: 16))")
+    if !counts.isEmpty {
+      print(counts.keys.sorted().map { "\($0) \(counts[$0] ?? 0)" }.joined(separator: ", "))
+    }
     if failed > 0 { throw ExitCode(1) }
   }
 
@@ -79,6 +97,7 @@ struct LineChatSim: ParsableCommand {
     for event in outcome.lastEvents.suffix(events) { print("  \(event)") }
     var command =
       "swift run -c release linechat-sim --seeds 1 --first-seed \(seed) --steps \(steps)"
+    if nodes { command += " --nodes" }
     if let sabotage { command += " --sabotage \(sabotage)" }
     print("  again: \(command)")
   }
@@ -88,6 +107,12 @@ struct LineChatSim: ParsableCommand {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
+}
+
+/// Prints a line so that it is there even if a trap comes next.
+private func sayAtOnce(_ line: String) {
+  var text = line + "\n"
+  text.withUTF8 { _ = write(1, $0.baseAddress, $0.count) }
 }
 
 /// The seed being run, for the handler of a trap.

@@ -1,6 +1,7 @@
 // The journal on a disk that fails, or stops, at every one of its steps.
 
 import LineChatCore
+import LineChatSimulation
 import Testing
 
 @Suite("The journal, whatever step is the last")

@@ -2,6 +2,7 @@
 // story, each record once.
 
 import LineChatCore
+import LineChatSimulation
 import LineProtocol
 import Testing
 

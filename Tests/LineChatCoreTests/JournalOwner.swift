@@ -2,6 +2,7 @@
 // of them, and holds a start to it.
 
 import LineChatCore
+import LineChatSimulation
 import LineProtocol
 import Testing
 

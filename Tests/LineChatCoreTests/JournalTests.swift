@@ -2,6 +2,7 @@
 // changed them since.
 
 import LineChatCore
+import LineChatSimulation
 import LineProtocol
 import Testing
 

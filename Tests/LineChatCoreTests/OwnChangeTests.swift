@@ -59,15 +59,15 @@ struct OwnChangeTests {
       alice< @version=7.6;group=two;time={} :alicia@relay NICK alice
       alice< @label=n OK NICK alice
       bot< @version=7.5;{*}
-      bot< MEMBER one alice@relay online tags
       bot< @version=7.6;{*}
+      bot< MEMBER one alice@relay online tags
       eve< @version=7.5;{*}
-      eve< MEMBER one alice@relay online tags
       eve< @version=7.6;{*}
+      eve< MEMBER one alice@relay online tags
       """)
   }
 
-  @Test("in each group it comes between what was said before and what is said after, in one round")
+  @Test("it comes between what was said before and what is said after, in all groups, in one round")
   func order() {
     let stage = twoGroups()
     stage.receive("alice", "MSG one before")
@@ -82,8 +82,8 @@ struct OwnChangeTests {
     }
     #expect(
       heard == [
-        ":alice@relay MSG one before", ":eve@relay NICK zoe", ":alice@relay MSG two before",
-        ":bot@relay LEAVE two", ":eve@relay NICK zoe", "NICK zoe", ":alice@relay MSG one after",
+        ":alice@relay MSG one before", ":alice@relay MSG two before", ":bot@relay LEAVE two",
+        ":eve@relay NICK zoe", ":eve@relay NICK zoe", "NICK zoe", ":alice@relay MSG one after",
         ":alice@relay MSG two after",
       ])
   }

@@ -55,7 +55,9 @@ extension Directory {
   }
 
   /// Plain members hear it once, after what was said under the old name; those who speak tags hear
-  /// it once for each group, with its version, and so does the member itself.
+  /// it once for each group, with its version, and so does the member itself. Before it they hear
+  /// what was said before it, and behind it what is said then, in whatever groups: who is called so
+  /// depends on it.
   private mutating func tellRename(
     _ before: LineProtocol.Member, to name: MemberName, of member: Int32,
     in memberships: [Membership], now: Instant
@@ -65,6 +67,10 @@ extension Directory {
     let own = members[member].session
     if own >= 0 { sessions[own].sweep = sweep }
     let program = program(of: member)
+    let programs = Set(memberships.flatMap { fanOut.subscribers(groups[$0.group].tagged) })
+      .sorted()
+    for hearer in programs { cutShares(of: hearer) }
+    defer { for hearer in programs { cutShares(of: hearer) } }
     for membership in memberships {
       let group = groups[membership.group]
       for hearer in fanOut.subscribers(group.plain) where sessions[hearer].sweep != sweep {

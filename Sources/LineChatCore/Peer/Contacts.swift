@@ -128,6 +128,10 @@ extension Peer {
     guard contacts[contact].member.place != place else { return }
     closeLink(contact)
     breakRelays(to: contact)
+    // Who had no address has told nobody whether a program listens there.
+    if contacts[contact].member.place == .relay && !contacts[contact].speaksTags {
+      contacts[contact].isDescribed = false
+    }
     contacts[contact].member.place = place
     contacts[contact].failures = 0
     contacts[contact].retryAt = 0
@@ -148,7 +152,7 @@ extension Peer {
     }
     contacts[contact].member.name = new
     contactIndices[new] = contact
-    isCalled(stream: .person(old), .person(new))
+    isCalled(contact, from: old, to: new)
     // The server knows nobody of the old name any more.
     breakRelays(to: contact)
     markDirty(contact)
@@ -189,6 +193,14 @@ extension Peer {
     forgetIfUnused(contact)
   }
 
+  /// We are called as that contact was: whoever had the name does not have it any more.
+  mutating func isUs(_ contact: Int32) {
+    for lane in contacts[contact].lanes {
+      failLane(lane, reason: "that is this node's own name now")
+    }
+    forgetIfUnused(contact)
+  }
+
   mutating func forgetIfUnused(_ contact: Int32) {
     guard contacts.holds(contact), contacts[contact].groups == 0, contacts[contact].waiting == 0,
       contacts[contact].link == .none
@@ -199,6 +211,7 @@ extension Peer {
     contacts.reuse(contact)
     dirty.removeAll { $0 == contact }
     dialQueue.removeAll { $0 == contact }
+    isHeldBack.remove(contact)
   }
 
   // MARK: Which way

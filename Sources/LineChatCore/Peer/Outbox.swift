@@ -220,23 +220,38 @@ extension Peer {
     guard let stream = streams.indices.first(where: { streams[$0].messages.isEmpty }) else {
       return
     }
-    for lane in streams[stream].lanes { removeLane(lane) }
     streamIndices[streams[stream].conversation] = nil
+    removeStream(stream)
+  }
+
+  /// Those that are not gone on with, once nobody waits for anything of them.
+  mutating func dropFinishedStreams() {
+    for stream in streams.indices
+    where streams[stream].messages.isEmpty
+      && streamIndices[streams[stream].conversation] != stream
+    {
+      removeStream(stream)
+    }
+  }
+
+  private mutating func removeStream(_ stream: Int32) {
+    for lane in streams[stream].lanes { removeLane(lane) }
     streamsByID[streams[stream].id] = nil
     streams.remove(stream)
     streams.reuse(stream)
   }
 
-  /// The other one of the two has another name; the numbers go on.
-  mutating func isCalled(stream old: Conversation, _ new: Conversation) {
-    guard let stream = streamIndices.removeValue(forKey: old) else { return }
-    if let other = streamIndices[new], other != stream {
-      // There is one already. This one is finished under its own number and not used again.
-      streams[stream].conversation = new
-      return
+  /// The other one of the two has another name; the numbers go on. Where there is a stream under that
+  /// name already, the one of before is finished under its own number and not used again.
+  mutating func isCalled(_ contact: Int32, from old: MemberName, to new: MemberName) {
+    if let stream = streamIndices.removeValue(forKey: .person(old)) {
+      streams[stream].conversation = .person(new)
+      if streamIndices[.person(new)] == nil { streamIndices[.person(new)] = stream }
     }
-    streams[stream].conversation = new
-    streamIndices[new] = stream
+    for lane in contacts[contact].lanes {
+      let stream = lanes[lane].stream
+      if case .person = streams[stream].conversation { streams[stream].conversation = .person(new) }
+    }
   }
 
   /// Where a message lies, if it still does.
@@ -313,6 +328,7 @@ extension Peer {
     contactIndices[contacts[other].member.name] = nil
     dirty.removeAll { $0 == other }
     dialQueue.removeAll { $0 == other }
+    isHeldBack.remove(other)
     contacts.remove(other)
     contacts.reuse(other)
   }

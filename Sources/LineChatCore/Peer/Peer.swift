@@ -99,6 +99,10 @@ package struct Peer: ~Copyable, Core {
   var isReachable: Bool?
   /// What we want to be called when we have told the server who we are.
   var nextName: MemberName?
+  /// What the server was asked to call us, and has not answered: it may do so already.
+  var doubtfulName: MemberName?
+  /// Until when that name is waited for, while somebody has it: that may be our own dead connection.
+  var doubtEnds: Int64 = 0
   /// Where our listener stands; nil: nowhere.
   package internal(set) var listens: Endpoint?
   var isListenerExplicit = false

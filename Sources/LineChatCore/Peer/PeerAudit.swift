@@ -179,7 +179,8 @@ extension Peer {
               ?? false),
           "\(stream.conversation) \(number): on disk")
         audit.hold(
-          message.isOnDisk || !message.text.isEmpty, "\(stream.conversation) \(number): no text")
+          message.isOnDisk || !message.text.isEmpty || message.holders == 0,
+          "\(stream.conversation) \(number): no text")
         bytes += cost(message.text.count, message.holders)
         messages += 1
       }

@@ -145,7 +145,6 @@ extension Peer {
     news.append(
       .linkDown(
         contacts[contact].member, reason: reason, retrySeconds: Int((wait + 999_999) / 1_000_000)))
-    markDirty(contact)
   }
 
   /// What was written to a netcat has arrived, as far as can be known; an idle link is closed.
@@ -156,7 +155,6 @@ extension Peer {
     }
     guard dropLink(contact, isClosed: true) else { return }
     news.append(.linkIdle(member))
-    markDirty(contact)
   }
 
   /// Ends a link without a reason of the other side's: it moved, left, or we do.
@@ -176,6 +174,8 @@ extension Peer {
     contacts[contact].linkNumber = 0
     contacts[contact].unackedBytes = 0
     for lane in contacts[contact].lanes where lanes[lane].path == .direct { breakPath(of: lane) }
+    // What was on its way goes another; at the end it waits in silence.
+    if !isShuttingDown { markDirty(contact) }
     startDialsLater()
     return true
   }

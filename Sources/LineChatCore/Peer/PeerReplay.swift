@@ -9,6 +9,7 @@
 //   :alice@… LEAVE lobby                         our own, without a version: the server is to be told
 //   OK LEAVE lobby                               it knows
 //   :alice@… NICK zoe                            our own, without a version
+//   @asked=1 :alice@… NICK zoe                   the server is asked for that name
 //   @at=10.0.0.1 INFO linechatd server=…         the server that was reached
 
 import LineProtocol
@@ -176,7 +177,8 @@ extension Peer {
     if let group = line.tags["group"].flatMap({ GroupName($0) }) {
       return replay(line, group, .nick(source, new))
     }
-    name = new
+    if line.tags["asked"] == nil { name = new }
+    doubtfulName = new == name ? nil : new
   }
 
   private mutating func replayListing(_ line: Message, _ text: String) {

@@ -7,8 +7,8 @@ struct PeerDeadline: Comparable {
   enum Kind: Hashable {
     /// The uplink has not come so far in time, or is to be tried again; the number counts its steps.
     case uplink(UInt64)
-    /// Groups that the server could not let us into are to be asked for again; the uplink's step.
-    case joins(UInt64)
+    /// Groups that the server could not let us into, or out of, are to be asked for again; the uplink's step.
+    case groups(UInt64)
     /// A contact has not said who it is in time; the number is its link's.
     case link(Int32, UInt64)
     /// A contact may be dialled again; the number is that of its failure.
@@ -129,7 +129,7 @@ extension Peer {
   /// Whether it was not overtaken by events.
   private func isDue(_ kind: PeerDeadline.Kind) -> Bool {
     switch kind {
-    case .uplink(let step), .joins(let step): uplink.step == step
+    case .uplink(let step), .groups(let step): uplink.step == step
     case .link(let contact, let number):
       contacts.holds(contact) && contacts[contact].linkNumber == number
     case .retry(let contact, let number):
@@ -148,7 +148,7 @@ extension Peer {
       guard isDue(next.kind) else { continue }
       switch next.kind {
       case .uplink: uplinkIsDue()
-      case .joins: joinThoseDue()
+      case .groups: askForThoseDue()
       case .link(let contact, _): linkStalled(contact)
       case .retry(let contact, _): markDirty(contact)
       case .hold(let id, _): holdTimedOut(id.index)
@@ -173,6 +173,7 @@ extension Peer {
     for contact in contacts.indices where lookAfter(contact) { isBusy = true }
     lookAfterServer()
     expireMessages()
+    dropFinishedStreams()
     guard !isShuttingDown else { return }
     if isBusy { sweepSoon() }
     // Somebody who was just asked for a sign of life may have seen to it already.

@@ -12,6 +12,7 @@ extension Peer {
     state.serverAddress = uplink.address?.description
     state.listens = listens?.description
     state.place = place.description
+    state.askedName = doubtfulName?.description
     state.leaving = leaving.sorted().map(\.description)
     state.time = Timestamp.text(clock.latest)
     for replica in groups.values.filter(\.isIn).sorted(by: { $0.name < $1.name }) {
@@ -82,6 +83,7 @@ extension Peer {
     listens = state.listens.flatMap { Endpoint($0) }
     place = state.place.flatMap { Place($0) } ?? .relay
     clock = HybridClock(last: Timestamp.microseconds(state.time) ?? 0)
+    doubtfulName = state.askedName.flatMap { MemberName($0) }
     leaving = Set(state.leaving.compactMap { GroupName($0) })
     for group in state.groups { restore(group, &faults) }
     for sent in state.sent { restore(sent, &faults) }

@@ -122,7 +122,6 @@ extension Peer {
       }
       markDirty(contact)
     }
-    goOnRelaying()
   }
 
   mutating func relayIsRefused(_ sequence: UInt64, _ handed: [Handed], _ refusal: Refusal) {
@@ -135,7 +134,6 @@ extension Peer {
       }
       markDirty(contact)
     }
-    goOnRelaying()
   }
 
   /// Those for which it still is what was said: a lane may have another path since it was sent, or its
@@ -171,7 +169,7 @@ extension Peer {
     sweepSoon()
   }
 
-  private mutating func goOnRelaying() {
+  mutating func goOnRelaying() {
     guard !isHeldBack.isEmpty else { return }
     for contact in isHeldBack.sorted() where contacts.holds(contact) { markDirty(contact) }
     isHeldBack.removeAll()

@@ -29,6 +29,8 @@ package struct ReplicaState: Codable, Sendable, Hashable {
   }
 
   package var name: String
+  /// The name that the server was asked for last, where it is not known what has come of it.
+  package var askedName: String?
   /// The server that was last seen: its id, and the address it was reached at.
   package var server: String?
   package var serverAddress: String?

@@ -177,6 +177,7 @@ extension Peer {
       let before = contacts[entry.handle].member.place
       moves(entry.handle, to: member.place)
       if before != member.place { news.append(.moved(member, from: before)) }
+      if !contacts[entry.handle].isDescribed { askMembers(group) }
       return true
     }
     guard let count = groups[group]?.roster.count, count < Limits.names else { return false }

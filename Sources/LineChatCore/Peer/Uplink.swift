@@ -45,8 +45,8 @@ struct Uplink {
   var isAnother = false
   /// The longest line that it takes, its end included.
   var lineBytesMax = WireLimits.lineBytes
-  /// To be joined when the server had its pause.
-  var joinsDue: Set<GroupName> = []
+  /// To be joined, or left, when the server had its pause.
+  var groupsDue: Set<GroupName> = []
   /// Our address was refused: others reach us through the server.
   var isRelayForced = false
   /// When a sign of life was asked for; 0: it was not.
@@ -69,6 +69,8 @@ struct Asked {
     case leave(GroupName)
     case join(GroupName, Joining)
     case members(GroupName)
+    /// The same, to find out what we are called.
+    case identity(GroupName)
     case groups
     /// A message for these lanes.
     case say(Conversation, sequence: UInt64, [Handed])
@@ -132,11 +134,14 @@ extension Peer {
     uplink.failures += 1
     uplink.failure = reason
     uplink.listing = []
-    uplink.joinsDue = []
+    uplink.groupsDue = []
     uplink.probedAt = 0
     let asked = uplink.asked
     uplink.asked = []
+    isHeldBack.removeAll()
     for one in asked { serverWillNotAnswer(one) }
+    // Of those that we do not know to be in, nothing is kept.
+    groups = groups.filter { $0.value.isIn }
     for group in groups.keys { groups[group]?.isAsked = false }
     for lane in lanes.indices where lanes[lane].path == .relay { breakPath(of: lane) }
     for contact in contacts.indices { markDirty(contact) }
@@ -315,19 +320,31 @@ extension Peer {
         }))
   }
 
-  /// The name is ours: the session stands.
+  /// The name is ours. At first the session stands with it, unless the server may know us by another.
   mutating func nameIsOurs(_ written: MemberName) {
-    let isFirst = uplink.stage == .naming
     take(name: written)
-    if isFirst {
-      uplink.stage = .up
-      uplink.step += 1
-      uplink.failures = 0
-      uplink.failure = nil
-      news.append(.serverIsThere(id: uplink.id ?? 0, isAnother: uplink.isAnother))
-      sweepSoon()
+    if doubtfulName == written { wants(written) }
+    guard uplink.stage == .naming else { return }
+    if doubtfulName != nil {
+      if let group = groups.values.filter(\.isIn).map(\.name).min(), !configuration.isTransient {
+        return ask(.identity(group)) {
+          $0.append("MEMBERS ")
+          $0.append(group)
+        }
+      }
+      // Of somebody who is in no group nothing stays with the server.
+      wants(name)
     }
-    guard isFirst else { return }
+    sessionStands()
+  }
+
+  private mutating func sessionStands() {
+    uplink.stage = .up
+    uplink.step += 1
+    uplink.failures = 0
+    uplink.failure = nil
+    news.append(.serverIsThere(id: uplink.id ?? 0, isAnother: uplink.isAnother))
+    sweepSoon()
     if let nextName { askName(nextName) }
     nextName = nil
     for group in leaving.sorted() { askLeave(group) }
@@ -336,13 +353,33 @@ extension Peer {
   }
 
   mutating func nameIsRefused(_ wantedName: MemberName, _ refusal: Refusal, for mouth: Mouth?) {
+    if doubtfulName == wantedName && uplink.stage == .up { wants(name) }
     if let mouth { return refuse(refusal, to: mouth) }
     news.append(.nameIsTaken(wantedName, reason: refusal.text))
     // The name of before is ours all the same, and what is new about it can be tried at another time.
     guard uplink.stage == .naming else { return }
+    if wantedName == doubtfulName {
+      if doubtEnds == 0 { doubtEnds = time + Limits.doubtfulNameMicroseconds }
+      guard time < doubtEnds else {
+        wants(name)
+        return sessionStands()
+      }
+    }
     loseServer(
       "the name \(wantedName) is not to be had: \(refusal.text)",
       pause: jittered(Limits.nameRetryMicroseconds))
+  }
+
+  // MARK: Names in doubt
+
+  /// A group of ours, as the server has it: are we in it under our name, or under the one that it was
+  /// asked for when it was lost?
+  mutating func resolveDoubt(_ entries: [Roster.Entry]) {
+    guard uplink.stage == .naming, let doubtfulName else { return }
+    let names = entries.map(\.member.name)
+    if !names.contains(name) && names.contains(doubtfulName) { return askName(doubtfulName) }
+    wants(name)
+    sessionStands()
   }
 
   /// From here on we are called so.
@@ -350,6 +387,7 @@ extension Peer {
     guard !new.isWrittenLike(name) else { return }
     let (before, place) = (name, place)
     name = new
+    if let other = contactIndices[new] { isUs(other) }
     effects.append(
       .note(
         Record { buffer in
@@ -362,7 +400,30 @@ extension Peer {
 
   mutating func rename(to new: MemberName, for mouth: Mouth) {
     guard isServerUp else { return refuse(serverIsAway(.nick), to: mouth) }
+    guard doubtfulName == nil else {
+      return refuse(
+        Refusal(.rateLimited, .nick, "another name is being asked for; try again when it is there"),
+        to: mouth)
+    }
+    wants(new)
     askName(new, for: mouth)
+  }
+
+  /// The server may have given us the name when we have not heard of it yet. Whatever happens until
+  /// then, it is asked for again: else somebody of that name would stay in the rosters whom nobody
+  /// answers for. Our own name: there is no doubt any more.
+  private mutating func wants(_ new: MemberName) {
+    doubtfulName = new == name ? nil : new
+    doubtEnds = 0
+    let (name, place) = (name, place)
+    effects.append(
+      .note(
+        Record { buffer in
+          buffer.append("@asked=1 ")
+          appendSource(buffer, Member(name: name, place: place))
+          buffer.append("NICK ")
+          buffer.append(new)
+        }))
   }
 
   func serverIsAway(_ verb: Verb) -> Refusal {
@@ -381,7 +442,7 @@ extension Asked.What {
     case .nick: .nick
     case .leave: .leave
     case .join: .join
-    case .members: .members
+    case .members, .identity: .members
     case .groups: .groups
     case .say(.group, _, _): .msg
     case .say(.person, _, _): .pm

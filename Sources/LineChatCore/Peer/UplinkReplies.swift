@@ -34,6 +34,8 @@ extension Peer {
     else { return nil }
     let asked = uplink.asked[index]
     uplink.asked.removeFirst(index + 1)
+    // There is room for what waits, whatever was answered.
+    goOnRelaying()
     return asked
   }
 
@@ -56,6 +58,7 @@ extension Peer {
       takeListing(
         of: written == group ? written : group, listing,
         tags["version"].flatMap { RosterVersion($0) }, for: asked)
+    case .identity: resolveDoubt(listing)
     case .groups: if let mouth = asked.mouth { answerGroups(asked.groups, mouth) }
     case .say(_, let sequence, let sent):
       wasRelayed(sequence, sent, missed: names(tags["missed"]), plain: names(tags["plain"]))
@@ -78,9 +81,11 @@ extension Peer {
     uplink.listing = []
     switch asked.what {
     case .nick(let wantedName): nameIsRefused(wantedName, refusal, for: asked.mouth)
-    case .leave(let group): serverKnowsWeLeft(group)
+    case .leave(let group):
+      if refusal.code.isFinal { serverKnowsWeLeft(group) } else { askLater(group) }
     case .join(let group, let joining): joinIsRefused(group, joining, refusal, asked)
     case .members(let group): listingIsRefused(group, refusal)
+    case .identity: resolveDoubt([])
     case .groups: if let mouth = asked.mouth { refuse(refusal, to: mouth) }
     case .say(_, let sequence, let sent): relayIsRefused(sequence, sent, refusal)
     }
@@ -157,7 +162,7 @@ extension Peer {
     if refusal.code.isFinal {
       if groups[group]?.isIn != true { wanted.remove(group) }
     } else {
-      joinLater(group)
+      askLater(group)
     }
   }
 
@@ -168,15 +173,21 @@ extension Peer {
   }
 
   /// The server can't carry it out just now.
-  private mutating func joinLater(_ group: GroupName) {
-    uplink.joinsDue.insert(group)
-    schedule(after: Limits.joinRetryMicroseconds, .joins(uplink.step))
+  private mutating func askLater(_ group: GroupName) {
+    uplink.groupsDue.insert(group)
+    schedule(after: Limits.groupRetryMicroseconds, .groups(uplink.step))
   }
 
-  mutating func joinThoseDue() {
-    let due = uplink.joinsDue.sorted()
-    uplink.joinsDue = []
-    for group in due where wanted.contains(group) { askJoin(group) }
+  mutating func askForThoseDue() {
+    let due = uplink.groupsDue.sorted()
+    uplink.groupsDue = []
+    for group in due {
+      if leaving.contains(group) {
+        askLeave(group)
+      } else if wanted.contains(group) {
+        askJoin(group)
+      }
+    }
   }
 
   private mutating func listingIsRefused(_ group: GroupName, _ refusal: Refusal) {

@@ -13,9 +13,9 @@
 
 import LineChatCore
 
-struct SimulatedDisk: Storage {
+package struct SimulatedDisk: Storage {
   /// What happens at a step.
-  enum Fault: Hashable, Sendable {
+  package enum Fault: Hashable, Sendable {
     /// The step fails; of an append, some bytes may have been written; a rename may have happened.
     case failure(Int32)
     /// The power goes during the step; every later one fails, until `afterCrash`.
@@ -23,29 +23,29 @@ struct SimulatedDisk: Storage {
   }
 
   /// What a crash leaves of that which was not synced.
-  enum Survival: Hashable, Sendable {
+  package enum Survival: Hashable, Sendable {
     case nothing, everything
     case chance(UInt64)
   }
 
-  static let noSpace: Int32 = 28
-  static let inputOutput: Int32 = 5
+  package static let noSpace: Int32 = 28
+  package static let inputOutput: Int32 = 5
 
   /// The bytes that are written in one piece. Small, so that every line lies in several.
-  let sectorBytes: Int
+  package let sectorBytes: Int
 
   /// Faults by the number of the step; see `steps`.
-  var faults: [Int: Fault] = [:]
+  package var faults: [Int: Fault] = [:]
 
   /// The fault of every step for which `faults` has none.
-  var standingFault: Fault?
+  package var standingFault: Fault?
 
   /// Files that cannot be read.
-  var unreadable: Set<String> = []
+  package var unreadable: Set<String> = []
 
   /// How many steps that change something were begun.
-  private(set) var steps = 0
-  private(set) var hasCrashed = false
+  package private(set) var steps = 0
+  package private(set) var hasCrashed = false
 
   private var random: SplitMix64
   private var files: [Int: File] = [:]
@@ -70,19 +70,19 @@ struct SimulatedDisk: Storage {
     case remove(String, Int)
   }
 
-  init(seed: UInt64 = 1, sectorBytes: Int = 16) {
+  package init(seed: UInt64 = 1, sectorBytes: Int = 16) {
     random = SplitMix64(state: seed)
     self.sectorBytes = sectorBytes
   }
 
   // MARK: Storage
 
-  func names() throws(StorageError) -> [String] {
+  package func names() throws(StorageError) -> [String] {
     if hasCrashed { throw SimulatedDisk.off(.list, "the directory") }
     return directory.keys.sorted()
   }
 
-  func read(_ name: String) throws(StorageError) -> [UInt8]? {
+  package func read(_ name: String) throws(StorageError) -> [UInt8]? {
     if hasCrashed { throw SimulatedDisk.off(.read, name) }
     if unreadable.contains(name) {
       throw StorageError(
@@ -91,7 +91,9 @@ struct SimulatedDisk: Storage {
     return directory[name].flatMap { files[$0]?.seen }
   }
 
-  mutating func append(_ bytes: UnsafeRawBufferPointer, to name: String) throws(StorageError) {
+  package mutating func append(_ bytes: UnsafeRawBufferPointer, to name: String)
+    throws(StorageError)
+  {
     let fault = try begin(.append, name)
     let file = directory[name] ?? make(name)
     switch fault {
@@ -107,7 +109,7 @@ struct SimulatedDisk: Storage {
     }
   }
 
-  mutating func sync(_ name: String) throws(StorageError) {
+  package mutating func sync(_ name: String) throws(StorageError) {
     let fault = try begin(.sync, name)
     guard let file = directory[name] else { throw SimulatedDisk.failed(.sync, name, 2) }
     switch fault {
@@ -123,7 +125,7 @@ struct SimulatedDisk: Storage {
     }
   }
 
-  mutating func truncate(_ name: String, to count: Int) throws(StorageError) {
+  package mutating func truncate(_ name: String, to count: Int) throws(StorageError) {
     let fault = try begin(.truncate, name)
     guard let file = directory[name] else { throw SimulatedDisk.failed(.truncate, name, 2) }
     if case .failure(let code) = fault { throw SimulatedDisk.failed(.truncate, name, code) }
@@ -134,7 +136,7 @@ struct SimulatedDisk: Storage {
     try end(fault, .truncate, name)
   }
 
-  mutating func rename(_ name: String, to other: String) throws(StorageError) {
+  package mutating func rename(_ name: String, to other: String) throws(StorageError) {
     let fault = try begin(.rename, name)
     guard let file = directory[name] else { throw SimulatedDisk.failed(.rename, name, 2) }
     if case .failure(let code) = fault, Bool.random(using: &random) {
@@ -146,14 +148,14 @@ struct SimulatedDisk: Storage {
     try end(fault, .rename, name)
   }
 
-  mutating func remove(_ name: String) throws(StorageError) {
+  package mutating func remove(_ name: String) throws(StorageError) {
     let fault = try begin(.remove, name)
     if case .failure(let code) = fault { throw SimulatedDisk.failed(.remove, name, code) }
     if let file = directory.removeValue(forKey: name) { changes.append(.remove(name, file)) }
     try end(fault, .remove, name)
   }
 
-  mutating func syncDirectory() throws(StorageError) {
+  package mutating func syncDirectory() throws(StorageError) {
     let fault = try begin(.syncDirectory, "the directory")
     switch fault {
     case nil:
@@ -241,7 +243,7 @@ struct SimulatedDisk: Storage {
   // MARK: After a crash
 
   /// The disk as it is when the power is back.
-  func afterCrash(_ survival: Survival) -> SimulatedDisk {
+  package func afterCrash(_ survival: Survival) -> SimulatedDisk {
     var disk = self
     disk.hasCrashed = false
     disk.faults = [:]
@@ -299,7 +301,7 @@ struct SimulatedDisk: Storage {
   // MARK: For tests
 
   /// Puts a file there, synced, as if it had always been there.
-  mutating func put(_ name: String, _ bytes: [UInt8]) {
+  package mutating func put(_ name: String, _ bytes: [UInt8]) {
     lastFile += 1
     files[lastFile] = File(seen: bytes, platter: bytes)
     directory[name] = lastFile
@@ -307,7 +309,7 @@ struct SimulatedDisk: Storage {
   }
 
   /// What a reader sees of a file.
-  func bytes(of name: String) -> [UInt8]? { directory[name].flatMap { files[$0]?.seen } }
+  package func bytes(of name: String) -> [UInt8]? { directory[name].flatMap { files[$0]?.seen } }
 
-  var allNames: [String] { directory.keys.sorted() }
+  package var allNames: [String] { directory.keys.sorted() }
 }
