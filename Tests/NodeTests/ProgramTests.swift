@@ -24,7 +24,9 @@ struct ProgramTests {
 
     // A netcat of the real kind, that is no more than a listener.
     let port = try TestListener.unusedPort()
-    let netcat = try Child(["nc.openbsd", "-l", "127.0.0.1", "\(port)"])
+    let netcat = try Child(["nc.openbsd", "-lk", "127.0.0.1", "\(port)"])
+    let address = try ListenAddress(parsing: "127.0.0.1:\(port)")
+    try eventually(within: 20, "the netcat listens") { (try? TestClient(address)) != nil }
     let carol = try server.client()
     try carol.ask("NICK carol")
     try carol.ask("JOIN lobby :\(port)")
