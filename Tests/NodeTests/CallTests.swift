@@ -1,5 +1,6 @@
 // What the calls of a node answer, and what becomes of those that nobody waits for any more.
 
+import Foundation
 import LineChat
 import LineProtocol
 import Logging
@@ -8,29 +9,61 @@ import Testing
 
 @Suite("A node's calls")
 struct CallTests {
-  /// A server of the test's own: it greets, takes the name, and leaves everything else to the test.
-  private struct FakeServer {
-    let listener: TestListener
-    let connection: TestClient
+  /// A server of the test's own: it greets, takes the name, gives signs of life, and leaves everything
+  /// else to the test. It has a thread to itself, so that a test that has to wait for others does not
+  /// look like a server that is gone.
+  private final class FakeServer: Sendable {
+    private let requests = Shared<[String]>([])
+    private let replies = Shared<[String]>([])
+    private let isOver = Shared(false)
 
-    /// The node's connection, once it has its name.
     init(_ listener: TestListener) throws {
-      self.listener = listener
-      connection = try listener.accept()
+      let handover = Handover(listener)
+      Thread.detachNewThread { [requests, replies, isOver] in
+        try? Self.serve(handover.listener, requests, replies, isOver)
+      }
+    }
+
+    deinit { isOver.value = true }
+
+    private struct Handover: @unchecked Sendable {
+      let listener: TestListener
+      init(_ listener: TestListener) { self.listener = listener }
+    }
+
+    private static func serve(
+      _ listener: TestListener, _ requests: Shared<[String]>, _ replies: Shared<[String]>,
+      _ isOver: Shared<Bool>
+    ) throws {
+      let connection = try listener.accept(within: 60)
       try connection.send(
         "INFO linechatd 0.1.0 protocol=1 server=00c0ffee00c0ffee you=guest1 max-line=65536 help=HELP\n"
       )
-      let request = try connection.line { $0.contains(" NICK ") }
-      let words = request.split(separator: " ")
-      try connection.send("\(words[0]) OK NICK \(words[2])\n")
       connection.patienceSeconds = 0.01
+      while !isOver.value, connection.end == nil {
+        for reply in replies.update({ replies in
+          defer { replies = [] }
+          return replies
+        }) { try connection.send(reply) }
+        guard let line = try? connection.line() else { continue }
+        let words = line.split(separator: " ")
+        if line.contains(" NICK ") {
+          try connection.send("\(words[0]) OK NICK \(words[2])\n")
+        } else if words.last == "PING" {
+          try connection.send("PONG\n")
+        } else {
+          requests.update { $0.append(line) }
+        }
+      }
     }
 
-    /// Waits for a request, and leaves the thread to the task that makes it.
+    func send(_ text: String) { replies.update { $0.append(text) } }
+
+    /// Waits for a request.
     func request(_ text: String) async throws -> String {
       // The task that asks for it may have to wait for all other tests.
       try await found(within: 200, "the request \(text)") {
-        try? connection.line { $0.contains(text) }
+        requests.value.first { $0.contains(text) }
       }
     }
   }
@@ -63,12 +96,13 @@ struct CallTests {
     #expect(await Self.kind { _ = try await call.value } == .cancelled)
     let label = request.prefix { $0 != " " }
     let place = "alice@relay"
-    try server.connection.send(
+    server.send(
       "\(label) MEMBER ops \(place) online tags\n\(label);version=1.1 OK JOIN ops 1\n")
     try await alice.event("it is in all the same") {
       $0 == .entered(group("ops"), members: 1, isNew: true)
     }
     #expect(try await alice.node.members(of: group("ops")).map(\.member.description) == [place])
+    withExtendedLifetime(server) {}
   }
 
   @Test("a task that is cancelled already asks for nothing")
