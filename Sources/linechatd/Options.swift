@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import LineChat
+import LineProtocol
 import Logging
 
 struct Options: ParsableArguments {
