@@ -3,7 +3,7 @@
 import PackageDescription
 
 // Arrows point one way: linechatd -> LineChat -> LineChatCore -> LineProtocol. The simulator stands
-// beside LineChat: linechat-sim -> LineChatSimulation -> LineChatCore.
+// beside LineChat: linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -48,6 +48,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .target(name: "LineShell", dependencies: ["LineProtocol"], swiftSettings: strict),
     .target(
       name: "LineChatSimulation",
       dependencies: [
