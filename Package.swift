@@ -3,7 +3,8 @@
 import PackageDescription
 
 // Arrows point one way: linechatd -> LineChat -> LineChatCore -> LineProtocol. The simulator stands
-// beside LineChat: linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top.
+// beside LineChat: linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top of it:
+// LineShell -> LineChat; only there is GNU readline linked, whose licence is the GPL.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -48,7 +49,11 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .target(name: "LineShell", dependencies: ["LineProtocol"], swiftSettings: strict),
+    .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
+    .target(
+      name: "LineShell",
+      dependencies: ["CReadline", "CSystem", "LineChat", "LineProtocol"],
+      swiftSettings: strict),
     .target(
       name: "LineChatSimulation",
       dependencies: [
