@@ -80,6 +80,13 @@ let package = Package(
       name: "LineChatTests",
       dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(
+      name: "LineShellTests",
+      dependencies: ["CSystem", "LineProtocol", "LineShell", "ShellFixture", "TestSupport"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "ShellFixture", dependencies: ["LineChat", "LineShell"], path: "Tests/ShellFixture",
+      swiftSettings: strict),
     .target(
       name: "TestSupport",
       dependencies: [
