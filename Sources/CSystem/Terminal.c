@@ -20,6 +20,9 @@ static volatile sig_atomic_t told = -1;
 static volatile sig_atomic_t seconds_of_end = 0;
 static struct sigaction before_fault[_NSIG];
 
+// For the thread that edits lines: a stack that has run over is no place for a handler.
+static char fault_stack[65536];
+
 static const int faults[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGQUIT};
 
 static int seconds(void) {
@@ -65,6 +68,11 @@ int csystem_guard_terminal(int terminal) {
   if (is_registered) return 0;
   is_registered = 1;
   atexit(on_exit_of_process);
+  stack_t stack = {0};
+  if (sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_DISABLE)) {
+    stack = (stack_t){.ss_sp = fault_stack, .ss_size = sizeof fault_stack};
+    sigaltstack(&stack, NULL);
+  }
   struct sigaction action = {0};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;

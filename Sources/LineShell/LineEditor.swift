@@ -313,7 +313,7 @@ extension LineEditor {
   func resize() -> Bool {
     let old = columns
     let oldRows = rows
-    let typed = visibleStart
+    let typed = seenPrompt + String(decoding: text.utf8.prefix(Int(rl_point)), as: UTF8.self)
     measure()
     guard columns != old || rows != oldRows else { return false }
     if isShown, canErase, columns != old {
@@ -334,8 +334,11 @@ extension LineEditor {
     columns = max(1, Int(width))
   }
 
-  /// What is to be seen from the prompt up to the cursor.
-  private var visibleStart: String {
+  /// The rows that the prompt and the line take.
+  var typedHeight: Int { typedRows(seenPrompt + text, columns: columns) + 1 }
+
+  /// What is to be seen of the prompt, or of what stands in its place.
+  private var seenPrompt: String {
     var seen = ""
     var isHidden = false
     for scalar in (rl_display_prompt.map { String(cString: $0) } ?? "").unicodeScalars {
@@ -345,7 +348,7 @@ extension LineEditor {
       default: if !isHidden { seen.unicodeScalars.append(scalar) }
       }
     }
-    return seen + String(decoding: text.utf8.prefix(Int(rl_point)), as: UTF8.self)
+    return seen
   }
 }
 

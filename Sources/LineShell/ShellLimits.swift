@@ -17,6 +17,10 @@ package enum ShellLimits {
   /// pictures a second are as many as an eye takes, and leave the terminal its time for keys.
   static let batchMilliseconds = 20
 
+  /// The same where what is being typed is higher than the screen: each time all of it goes through
+  /// the terminal, and stays in what can be scrolled back to.
+  static let tallBatchMilliseconds = 2_000
+
   /// Bytes read from the terminal or standard input in one go; a terminal never gives more.
   static let readBytes = 16_384
 

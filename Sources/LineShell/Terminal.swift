@@ -177,7 +177,10 @@ package final class Terminal {
   /// When lines may appear again: at once where the line being typed is not on the screen anyway.
   private var batchDue: ContinuousClock.Instant {
     guard let editor, editor.isShown else { return latestBatch }
-    return latestBatch + .milliseconds(ShellLimits.batchMilliseconds)
+    let isTall = editor.typedHeight > editor.rows
+    return latestBatch
+      + .milliseconds(
+        isTall ? ShellLimits.tallBatchMilliseconds : ShellLimits.batchMilliseconds)
   }
 
   private func writePending() {

@@ -83,7 +83,7 @@ struct JobTests {
       ("a signal", "kill -TERM", 0, "signal: 15"), ("hang-up", "kill -HUP", 0, "signal: 1"),
       ("the end of input", "\u{04}", 0, "bye"), ("a fault", "crash", Self.trapCode, "as asked"),
       ("exit", "exit", 3, ""), ("Ctrl-\\", "\u{1C}", 131, ""), ("abort", "kill -ABRT", 134, ""),
-      ("a bad address", "kill -SEGV", 139, ""),
+      ("a bad address", "kill -SEGV", 139, ""), ("endless recursion", "recurse", 139, ""),
     ])
   func endings(what: String, how: String, code: Int, said: String) throws {
     // A shell that does not mend the mode itself, as those do that edit lines. No image of the memory
@@ -115,6 +115,26 @@ struct JobTests {
     #expect(before.contains(":") && screen.lines[end - 1] == before, "\(what)")
     #expect(!screen.marksPastes)
     #expect(said.isEmpty || screen.lines.contains { $0.contains(said) }, "\(screen.lines)")
+  }
+
+  @Test("where nothing listens to SIGTERM any more, the second one ends it")
+  func hanging() throws {
+    let script = "stty -g; \"$FIXTURE\"; echo code $?; stty -g; echo the end"
+    let stage = try ShellStage(columns: 200, shell: ["dash", "-c", script])
+    try stage.terminal.see("ready")
+    try stage.tell("hang")
+    try stage.terminal.send("half")
+    let number = try #require(
+      try Self.processes(named: "ShellFixture", below: stage.terminal).first)
+    // How far apart they have to be is for the program to say.
+    let ask: () -> Void = { kill(number, SIGTERM) }
+    let screen = try stage.terminal.wait(for: "the end", doing: ask) {
+      $0.lines.contains("the end")
+    }
+    let end = try #require(screen.lines.firstIndex(of: "the end"))
+    #expect(screen.lines[end - 2] == "code 143")
+    #expect(screen.lines[end - 1] == screen.lines[0])
+    #expect(!screen.marksPastes)
   }
 
   @Test("a terminal that goes ends it")

@@ -33,6 +33,24 @@ struct PasteTests {
     try stage.terminal.see("line: before pasted behind")
   }
 
+  @Test("one that is higher than the screen is not drawn again for each line that arrives")
+  func tall() throws {
+    let stage = try ShellStage(rows: 10)
+    try stage.terminal.paste((1...30).map { "row \($0)" }.joined(separator: "\n"))
+    try stage.terminal.seeTyped("row 30")
+    for number in 1...50 {
+      try stage.tell("print \(number)")
+      try stage.tell("bell")
+      try stage.terminal.wait(for: "a bell") { $0.bells == number }
+    }
+    try stage.terminal.wait(for: "all lines") { $0.transcript.contains("50") }
+    let screen = try stage.terminal.seeTyped("row 30")
+    // Twice at first: as it was pasted, and with the first line. The machine may be slow.
+    #expect(screen.transcript.filter { $0 == "row 1" || $0 == "> row 1" }.count < 10)
+    try stage.terminal.send(Key.control("C"))
+    try stage.terminal.seeTyped("> ")
+  }
+
   @Test("what does not belong into a line is replaced")
   func controls() throws {
     let stage = try ShellStage()

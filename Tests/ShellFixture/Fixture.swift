@@ -91,6 +91,8 @@ final class Fixture {
     case "clear": terminal.clearScreen()
     case "crash": fatalError("as asked")
     case "exit": exit(3)
+    case "recurse": terminal.print(StyledText("\(sum(from: 0))"))
+    case "hang": while true { pause() }
     case "stop": terminal.stop()
     case "pause": terminal.isReading = false
     case "go": terminal.isReading = true
@@ -121,6 +123,15 @@ final class Fixture {
       }
     let word = request.word.lowercased()
     return Completion(names.filter { $0.lowercased().hasPrefix(word) }, appending: appended)
+  }
+
+  /// Takes more stack than there is.
+  @inline(never)
+  private func sum(from number: Int) -> Int {
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: 64) { numbers in
+      numbers.initialize(repeating: number)
+      return sum(from: number + 1) + numbers[numbers.count - 1]
+    }
   }
 
   private static func variable(_ name: String) -> String? {

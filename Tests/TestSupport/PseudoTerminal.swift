@@ -106,6 +106,20 @@ package final class PseudoTerminal {
     return screen
   }
 
+  /// The same, doing something again and again until then.
+  @discardableResult
+  package func wait(
+    for what: String, within limit: Duration = .seconds(40), doing nudge: () -> Void,
+    _ isIt: (Screen) -> Bool
+  ) throws -> Screen {
+    let deadline = ContinuousClock.now + limit
+    while !isIt(screen), !hasEnded, ContinuousClock.now < deadline {
+      nudge()
+      _ = try read(until: min(deadline, .now + .milliseconds(300)))
+    }
+    return try wait(for: what, within: .zero, isIt)
+  }
+
   /// Waits until a row is on the screen.
   @discardableResult
   package func see(_ line: String) throws -> Screen {
