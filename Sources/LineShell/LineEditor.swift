@@ -272,8 +272,6 @@ extension LineEditor {
     let discarded = text
     hide()
     rl_callback_sigcleanup()
-    // A line of the history that was changed gets its words back.
-    if rl_undo_list != nil { rl_revert_line(1, 0) }
     rl_replace_line(discarded, 1)
     rl_kill_text(0, rl_end)
     rl_free_line_state()

@@ -26,7 +26,6 @@ extension LineEditor {
     rl_attempted_completion_function = completeWord
     rl_completion_display_matches_hook = showMatches
     rl_completer_word_break_characters = LineEditor.wordBreaks
-    rl_basic_word_break_characters = LineEditor.wordBreaks
     using_history()
     stifle_history(Int32(clamping: history.linesMax))
     bindAccept()
@@ -97,11 +96,10 @@ private typealias Matches = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 private func completeWord(
   _ text: UnsafePointer<CChar>?, _ start: Int32, _ end: Int32
 ) -> Matches? {
-  // Never the names of files; never a question or a page that waits for a key, whatever inputrc says
-  // after it was read again; and in the order given.
+  // Never the names of files; never a question that waits for a key, whatever inputrc says after it
+  // was read again (and no pages: the list is ours); and in the order given.
   rl_attempted_completion_over = 1
   rl_completion_query_items = -1
-  rl_variable_bind("page-completions", "off")
   rl_sort_completion_matches = 0
   rl_ignore_completion_duplicates = 0
   rl_completion_append_character = 0

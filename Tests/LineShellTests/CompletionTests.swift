@@ -21,13 +21,15 @@ struct CompletionTests {
     #expect(screen.bells == 0)
   }
 
-  @Test("an address is one word")
+  @Test("an address is one word, and so is a member with one")
   func address() throws {
     let stage = try ShellStage()
     try stage.terminal.send("/pm 127\t")
     try stage.terminal.seeTyped("> /pm 127.0.0.1:500")
     try stage.terminal.send("2\t")
     try stage.terminal.seeTyped("> /pm 127.0.0.1:5002 ")
+    try stage.terminal.send(Key.control("U") + "/pm carol@\t")
+    try stage.terminal.seeTyped("> /pm carol@127.0.0.1:5004 ")
   }
 
   @Test("several candidates are listed above the line, in the order given")

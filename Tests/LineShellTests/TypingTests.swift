@@ -201,7 +201,12 @@ struct TypingTests {
     try stage.terminal.seeTyped("> ")
     try stage.terminal.send(Key.up)
     screen = try stage.terminal.seeTyped("> a thought")
-    try stage.terminal.send("\r")
+    try stage.terminal.send(" left" + Key.down + Key.up)
+    try stage.terminal.seeTyped("> a thought left")
+    try stage.terminal.send(Key.control("C"))
+    try stage.terminal.see("interrupted: a thought left")
+    try stage.terminal.seeTyped("> ")
+    try stage.terminal.send("a thought\r")
     try stage.terminal.wait(for: "the line twice") { screen in
       screen.lines.filter { $0 == "line: a thought" }.count == 2
     }

@@ -117,7 +117,8 @@ final class Fixture {
       case "" where request.word.hasPrefix("/"): (["/join", "/jump", "/help"], " ")
       case "": (["bob", "bobby", "alice"], ": ")
       case "/join ": (["lobby", "loft", "Größe"], " ")
-      case "/pm ": (["alice", "127.0.0.1:5001", "127.0.0.1:5002", "[::1]:5003"], " ")
+      case "/pm ":
+        (["alice", "carol@127.0.0.1:5004", "127.0.0.1:5001", "127.0.0.1:5002", "[::1]:5003"], " ")
       case "/many ": ((1...300).map { "name\($0)" }, " ")
       default: (["zoe", "Zacharias"], " ")
       }
