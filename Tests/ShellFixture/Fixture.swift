@@ -8,6 +8,8 @@ final class Fixture {
   private let terminal: Terminal
   private let control: Int32
   private var unread: [UInt8] = []
+  private var tabs = 0
+  private var completes = true
   private var flood: (left: Int, perSecond: Int, start: ContinuousClock.Instant, shown: Int)?
 
   static func run() {
@@ -90,6 +92,7 @@ final class Fixture {
     case "bell": terminal.bell()
     case "clear": terminal.clearScreen()
     case "crash": fatalError("as asked")
+    case "no-completion": completes = false
     case "exit": exit(3)
     case "recurse": terminal.print(StyledText("\(sum(from: 0))"))
     case "hang": while true { pause() }
@@ -112,6 +115,11 @@ final class Fixture {
   }
 
   private func complete(_ request: CompletionRequest) -> Completion {
+    // The window's title tells that all keys before this TAB were looked at; nothing is drawn for it.
+    tabs += 1
+    let title = Array("\u{1B}]2;tab \(tabs)\u{7}".utf8)
+    _ = write(1, title, title.count)
+    if !completes { return .none }
     let (names, appended): ([String], String) =
       switch request.before {
       case "" where request.word.hasPrefix("/"): (["/join", "/jump", "/help"], " ")

@@ -4,7 +4,7 @@
 //     print TEXT        shows a line              flood COUNT RATE   shows so many, so many a second
 //     dim TEXT          the same, dim             prompt TEXT        sets the prompt
 //     raw HEX           a line of these bytes     type TEXT          sets the text being typed
-//     indent N TEXT     set in where it is cut    bell, clear, stop, pause, go
+//     indent N TEXT     set in where it is cut    bell, clear, stop, pause, go, no-completion
 //     exit, crash, recurse, hang: ends, or does not, as programs should not
 //
 // A line that is entered is carried out too if it begins with a slash.

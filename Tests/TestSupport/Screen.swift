@@ -23,7 +23,7 @@ package struct Screen {
     case escape
     case charset
     case sequence(String)
-    case title
+    case title(String)
   }
 
   package private(set) var columns: Int
@@ -36,6 +36,8 @@ package struct Screen {
   package private(set) var bells = 0
   /// The program has asked for pastes between markers.
   package private(set) var marksPastes = false
+  /// What the window is to be called, with the number of the sequence before it.
+  package private(set) var title = ""
   /// Sequences that this does not know.
   package private(set) var unknown: [String] = []
 
@@ -115,7 +117,13 @@ extension Screen {
       } else {
         state = .sequence(text + String(scalar))
       }
-    case .title: if scalar.value == 7 { state = .ground }
+    case .title(let text):
+      if scalar.value == 7 {
+        title = text
+        state = .ground
+      } else {
+        state = .title(text + String(scalar))
+      }
     }
   }
 
@@ -134,7 +142,7 @@ extension Screen {
   private mutating func escape(_ scalar: Unicode.Scalar) {
     switch scalar {
     case "[": state = .sequence("")
-    case "]": state = .title
+    case "]": state = .title("")
     case "(", ")": state = .charset
     case "=", ">": break
     case "M":
