@@ -2,9 +2,10 @@
 
 import PackageDescription
 
-// Arrows point one way: linechatd -> LineChat -> LineChatCore -> LineProtocol. The simulator stands
-// beside LineChat: linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top of it:
-// LineShell -> LineChat; only there is GNU readline linked, whose licence is the GPL.
+// Arrows point one way: linechatd, linechat -> LineChat -> LineChatCore -> LineProtocol; what the two
+// programs have in common is in CommandLineSupport. The simulator stands beside LineChat:
+// linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top of it: LineShell ->
+// LineChat; only there is GNU readline linked, whose licence is the GPL.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -14,6 +15,7 @@ let package = Package(
   products: [
     .library(name: "LineChat", targets: ["LineChat", "LineChatCore", "LineProtocol"]),
     .executable(name: "linechatd", targets: ["linechatd"]),
+    .executable(name: "linechat", targets: ["linechat"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -37,12 +39,23 @@ let package = Package(
         "CSystem",
         "LineChatCore",
         "LineProtocol",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "CommandLineSupport",
+      dependencies: [
+        "LineChat",
+        "LineProtocol",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "linechatd",
       dependencies: [
+        "CommandLineSupport",
         "LineChat",
         "LineProtocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -54,6 +67,18 @@ let package = Package(
       name: "LineShell",
       dependencies: ["CReadline", "CSystem", "LineChat", "LineProtocol"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "linechat",
+      dependencies: [
+        "CommandLineSupport",
+        "LineChat",
+        "LineProtocol",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "uptime-bot", dependencies: ["LineChat"], path: "examples/bot", swiftSettings: strict),
     .target(
       name: "LineChatSimulation",
       dependencies: [
@@ -97,6 +122,13 @@ let package = Package(
     .testTarget(
       name: "ProtocolTests",
       dependencies: ["LineChatCore", "LineProtocol", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "NodeTests",
+      dependencies: [
+        "LineChat", "TestSupport", "linechat", "uptime-bot",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]

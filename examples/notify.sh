@@ -66,11 +66,12 @@ find_netcat
 
 # Bytes in, one line of what LineChat accepts out. First the ASCII controls go, then what is not
 # UTF-8 (by way of UTF-16, as iconv alone lets sequences of six bytes through), then the characters
-# beyond ASCII that are refused: U+0080 to U+009F and U+2028 to U+202E.
+# beyond ASCII that are refused: U+0080 to U+009F, U+2028 to U+202E, U+2066 to U+2069.
 one_clean_line() {
   tr '\n\r' '  ' | tr -d '\000-\010\013\014\016-\037\177' \
     | iconv -c -f UTF-8 -t UTF-16LE 2>/dev/null | iconv -c -f UTF-16LE -t UTF-8 \
-    | LC_ALL=C sed 's/\xc2[\x80-\x9f]//g; s/\xe2\x80[\xa8-\xae]//g; s/ *$//'
+    | LC_ALL=C sed 's/\xc2[\x80-\x9f]//g; s/\xe2\x80[\xa8-\xae]//g; s/\xe2\x81[\xa6-\xa9]//g
+                    s/ *$//'
 }
 
 text() {

@@ -32,7 +32,7 @@ final class Connection {
   }
 
   let descriptor: Descriptor
-  let peer: Peer
+  let peer: PeerAddress
   /// The core had it dialled: it counts in no limit of those that come.
   let isDialled: Bool
   /// The entry in the poller, and the index in the loop's table.
@@ -74,7 +74,7 @@ final class Connection {
   private var backlogStartsInLine = false
 
   init(
-    _ descriptor: consuming Descriptor, _ peer: Peer, slot: Poller.Slot, session: SessionID?,
+    _ descriptor: consuming Descriptor, _ peer: PeerAddress, slot: Poller.Slot, session: SessionID?,
     lineBytesMax: Int, isDialled: Bool = false
   ) {
     self.descriptor = descriptor

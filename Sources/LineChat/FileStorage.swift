@@ -29,11 +29,16 @@ package struct FileStorage: Storage {
   }
 
   package func names() throws(StorageError) -> [String] {
+    try FileStorage.names(in: directory.number, directory.name)
+  }
+
+  /// The names in an open directory.
+  static func names(in directory: Int32, _ path: String) throws(StorageError) -> [String] {
     // A descriptor of its own, as the place in the list belongs to it.
-    let number = openat(directory.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard number >= 0 else { throw FileStorage.failure(.list, directory.name) }
+    let number = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { throw failure(.list, path) }
     guard let stream = fdopendir(number) else {
-      let failure = FileStorage.failure(.list, directory.name)
+      let failure = failure(.list, path)
       close(number)
       throw failure
     }
@@ -47,7 +52,7 @@ package struct FileStorage: Storage {
       }
       if name != "." && name != ".." { names.append(name) }
     }
-    guard errno == 0 else { throw FileStorage.failure(.list, directory.name) }
+    guard errno == 0 else { throw failure(.list, path) }
     return names
   }
 
@@ -80,13 +85,20 @@ package struct FileStorage: Storage {
     _ bytes: UnsafeRawBufferPointer, to name: String
   ) throws(StorageError) {
     let file = try opened(name, making: true, .append)
+    try FileStorage.write(bytes, to: file.number, name)
+  }
+
+  /// Writes all of it, or throws with some of it written.
+  static func write(
+    _ bytes: UnsafeRawBufferPointer, to file: Int32, _ name: String
+  ) throws(StorageError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let piece = UnsafeRawBufferPointer(rebasing: rest)
-      let count = write(file.number, piece.baseAddress, piece.count)
+      let count = Glibc.write(file, piece.baseAddress, piece.count)
       if count < 0 && errno == EINTR { continue }
       // A disk that takes nothing of a file's bytes says why; this is for one that does not.
-      guard count > 0 else { throw FileStorage.failure(.append, name, count < 0 ? errno : ENOSPC) }
+      guard count > 0 else { throw failure(.append, name, count < 0 ? errno : ENOSPC) }
       rest = rest.dropFirst(count)
     }
   }
@@ -165,7 +177,7 @@ package struct FileStorage: Storage {
     openFiles.removeAll { $0.name == name || $0.name == other }
   }
 
-  private static func failure(
+  static func failure(
     _ operation: StorageError.Operation, _ name: String, _ code: Int32 = errno
   ) -> StorageError {
     let reason = SystemError(operation.rawValue, code).reason

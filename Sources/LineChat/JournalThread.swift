@@ -17,6 +17,8 @@
 //     one that is lost on the way (a journal that broke, a full queue) is in the next snapshot, which
 //     is due then.
 //   - What waits is bounded in bytes; what is beyond is refused at once.
+//   - A follower hears of records after they are on the disk and those who wait for them were told.
+//     What it does is done on this thread, too, so a slow one holds up the next write, not the loop.
 
 import Glibc
 import LineChatCore
@@ -35,6 +37,8 @@ package final class JournalThread: Sendable {
     case snapshotTaken(journal: UInt64, bytes: Int)
     /// The state is as safe as before; another try is due in a while.
     case snapshotFailed(reason: String)
+    /// The follower has something to say.
+    case report(FollowerReport)
   }
 
   private let monitor: Monitor<State>
@@ -45,12 +49,12 @@ package final class JournalThread: Sendable {
   deinit { monitor.update { $0.isStopping = true } }
 
   /// Starts the thread. `journal` should have been given its first snapshot; `wake` is woken whenever
-  /// there are outcomes to take.
+  /// there are outcomes to take. `follower` should have caught up with what is in the journal.
   package static func start(
-    _ journal: Journal<some Storage>, wake: WakePipe
+    _ journal: Journal<some Storage>, wake: WakePipe, follower: (any JournalFollower)? = nil
   ) throws(SystemError) -> JournalThread {
     let monitor = Monitor(State(isBroken: journal.isBroken, isLong: journal.isSnapshotDue))
-    let writer = JournalWriter(journal, monitor, wake)
+    let writer = JournalWriter(journal, follower, monitor, wake)
     try Thread.start {
       var writer = writer
       writer.run()
@@ -195,7 +199,7 @@ extension JournalThread {
     mutating func applied(_ entry: Entry, _ now: Instant) {
       if let identifier = entry.identifier { appliedIdentifier = identifier }
       switch entry.outcome {
-      case .persisted, .failed, .brokeDown: break
+      case .persisted, .failed, .brokeDown, .report: break
       case .snapshotTaken:
         isSnapshotUnderWay = false
         nextTryMicroseconds = .min
@@ -217,20 +221,24 @@ private struct JournalWriter<Disk: Storage>: Sendable {
   private typealias Entry = JournalThread.Entry
 
   private var journal: Journal<Disk>
+  private var follower: (any JournalFollower)?
   private let monitor: Monitor<JournalThread.State>
   private let wake: WakePipe
   /// Records on the disk that may not be in the owner's state yet, in order.
   private var inFlight: [(identifier: UInt64, line: JournalLine)] = []
 
   init(
-    _ journal: Journal<Disk>, _ monitor: Monitor<JournalThread.State>, _ wake: WakePipe
+    _ journal: Journal<Disk>, _ follower: (any JournalFollower)?,
+    _ monitor: Monitor<JournalThread.State>, _ wake: WakePipe
   ) {
     self.journal = journal
+    self.follower = follower
     self.monitor = monitor
     self.wake = wake
   }
 
   mutating func run() {
+    publishReports()
     while let (items, applied) = next() {
       var batch: [Item] = []
       var hadSnapshot = false
@@ -268,10 +276,9 @@ private struct JournalWriter<Disk: Storage>: Sendable {
   private mutating func write(_ batch: [Item]) {
     guard !batch.isEmpty else { return }
     let wasBroken = journal.isBroken
+    let lines = batch.compactMap(\.line)
     var failure: StorageError?
-    do throws(StorageError) { try journal.commit(batch.lazy.compactMap(\.line)) } catch {
-      failure = error
-    }
+    do throws(StorageError) { try journal.commit(lines) } catch { failure = error }
     var entries: [Entry] = []
     if let failure, !wasBroken {
       entries.append(Entry(identifier: nil, outcome: .brokeDown(reason: failure.description)))
@@ -291,15 +298,20 @@ private struct JournalWriter<Disk: Storage>: Sendable {
         entries.append(Entry(identifier: identifier, outcome: .persisted(ticket)))
       }
     }
-    let bytes = batch.reduce(0) { $0 + ($1.line.map(JournalThread.State.cost) ?? 0) }
-    publish(entries, freeing: bytes)
+    publish(entries, freeing: lines.reduce(0) { $0 + JournalThread.State.cost($1) })
+    guard failure == nil else { return }
+    follower?.follow(lines, in: journal.number, of: journal.disk)
+    publishReports()
   }
 
   private mutating func snapshot(_ encode: () throws -> [UInt8]) {
     let outcome: JournalThread.Outcome
     do {
       let content = try encode()
-      try journal.snapshot(content, inFlight: inFlight.lazy.map(\.line))
+      let needed = follower?.prepareForSnapshot(of: journal.disk)
+      publishReports()
+      try journal.snapshot(
+        content, inFlight: inFlight.lazy.map(\.line), keepingFrom: needed ?? .max)
       outcome = .snapshotTaken(journal: journal.number, bytes: journal.snapshotBytes)
     } catch {
       outcome = .snapshotFailed(reason: "\(error)")
@@ -309,6 +321,11 @@ private struct JournalWriter<Disk: Storage>: Sendable {
 
   private mutating func forget(upTo applied: UInt64) {
     inFlight.removeAll { $0.identifier <= applied }
+  }
+
+  private mutating func publishReports() {
+    guard let reports = follower?.takeReports(), !reports.isEmpty else { return }
+    publish(reports.map { Entry(identifier: nil, outcome: .report($0)) }, freeing: 0)
   }
 
   private func publish(_ entries: [Entry], freeing bytes: Int) {
@@ -329,35 +346,5 @@ extension JournalThread.Item {
     case .record(_, _, let line), .note(let line): line
     case .snapshot: nil
     }
-  }
-}
-
-/// Threads that run until their work is done, and take no signals: those are the main thread's.
-private enum Thread {
-  static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
-    let context = Unmanaged.passRetained(Work(body))
-    var everything = sigset_t()
-    var before = sigset_t()
-    sigfillset(&everything)
-    pthread_sigmask(SIG_SETMASK, &everything, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    var thread = pthread_t()
-    let failure = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body()
-        return nil
-      }, context.toOpaque())
-    guard failure == 0 else {
-      context.release()
-      throw SystemError("pthread_create", failure)
-    }
-    pthread_detach(thread)
-  }
-
-  private final class Work: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 }

@@ -22,6 +22,8 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   /// Port 0 asks the system for a free one.
   public init(_ address: IPAddress, port: UInt16) { kind = .tcp(address, port: port) }
 
+  init(name: String, port: UInt16) { kind = .named(name, port: port) }
+
   private init(_ kind: Kind) { self.kind = kind }
 
   /// Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Nothing is looked up here.
@@ -36,7 +38,7 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   /// As it is written, in the form that `init(parsing:)` reads.
   public var description: String {
     switch kind {
-    case .tcp(let address, let port): Peer.tcp(address, port: port).description
+    case .tcp(let address, let port): PeerAddress.tcp(address, port: port).description
     case .named(let name, let port): "\(name):\(port)"
     case .unix(let path): "unix:\(path)"
     }
@@ -142,29 +144,10 @@ extension ListenAddress {
   /// system's resolver, which may take its time.
   func resolved() throws(ServerError) -> [ListenAddress] {
     guard case .named(let name, let port) = kind else { return [self] }
-    var hints = addrinfo()
-    hints.ai_family = AF_UNSPEC
-    hints.ai_socktype = Descriptor.streamKind
-    hints.ai_flags = AI_PASSIVE
-    var list: UnsafeMutablePointer<addrinfo>?
-    let failure = getaddrinfo(name, nil, &hints, &list)
-    defer { if let list { freeaddrinfo(list) } }
-    guard failure == 0 else {
-      let reason = gai_strerror(failure).map { String(cString: $0) } ?? "error \(failure)"
-      throw ServerError(.noSuchAddress, "\(name) is not known here: \(reason)")
+    do throws(NameLookUp.Failure) {
+      return try NameLookUp.addresses(of: name).map { ListenAddress($0, port: port) }
+    } catch {
+      throw ServerError(.noSuchAddress, error.description)
     }
-    var found: [ListenAddress] = []
-    var next = list
-    while let entry = next?.pointee {
-      if let pointer = entry.ai_addr, case .tcp(let address, _) = SocketAddress.peer(at: pointer) {
-        let literal = ListenAddress(address, port: port)
-        if !found.contains(literal) { found.append(literal) }
-      }
-      next = entry.ai_next
-    }
-    guard !found.isEmpty else {
-      throw ServerError(.noSuchAddress, "\(name) has no IP address")
-    }
-    return found
   }
 }

@@ -9,7 +9,7 @@ import LineProtocol
 
 final class Listener {
   enum Accepted {
-    case connection(Descriptor.Raw, Peer)
+    case connection(Descriptor.Raw, PeerAddress)
     /// Nobody waits.
     case nothing
     /// Somebody waited and went away, or could not wait any longer.
@@ -24,7 +24,7 @@ final class Listener {
   /// The socket's file as it was made here: another's in its place is not ours to remove.
   private let file: FileIdentity?
 
-  /// Whoever connects here is the server's owner.
+  /// Whoever connects here is the owner of this server or node.
   let isOwners: Bool
 
   var number: Int32 { descriptor.number }
@@ -85,15 +85,18 @@ extension Listener {
   /// Listens on every address that `address` stands for. With a name and port 0, all of them get
   /// the port that the first one got. An address of a name that this machine does not have (IPv6
   /// switched off, say) is left out as long as there is another.
-  static func bind(_ address: ListenAddress) throws(ServerError) -> [Listener] {
-    if case .unix(let path) = address.kind { return [try bind(path: path)] }
+  /// `program` is who listens, for the one who reads why it can't.
+  static func bind(
+    _ address: ListenAddress, for program: String
+  ) throws(ServerError) -> [Listener] {
+    if case .unix(let path) = address.kind { return [try bind(path: path, for: program)] }
     var bound: [Listener] = []
     var missing: ServerError?
     for literal in try address.resolved() {
       guard case .tcp(let host, var port) = literal.kind else { continue }
       if case .tcp(_, let first) = bound.first?.address.kind, port == 0 { port = first }
       do throws(ServerError) {
-        bound.append(try bind(host, port: port))
+        bound.append(try bind(host, port: port, for: program))
       } catch {
         guard error.kind == .noSuchAddress else { throw error }
         missing = error
@@ -103,7 +106,9 @@ extension Listener {
     return bound
   }
 
-  private static func bind(_ host: IPAddress, port: UInt16) throws(ServerError) -> Listener {
+  static func bind(
+    _ host: IPAddress, port: UInt16, for program: String
+  ) throws(ServerError) -> Listener {
     let address = ListenAddress(host, port: port)
     do throws(SystemError) {
       let descriptor = try Descriptor.socket(SocketAddress.family(of: host))
@@ -119,17 +124,17 @@ extension Listener {
       let real = port == 0 ? try SocketAddress.localPort(of: descriptor) : port
       return Listener(ListenAddress(host, port: real), descriptor)
     } catch {
-      throw ServerError(binding: address, error)
+      throw ServerError(binding: address, for: program, error)
     }
   }
 
-  /// The socket by which the server's owner speaks to it.
-  static func bindOwners(path: String) throws(ServerError) -> Listener {
-    try bind(path: path, isOwners: true)
+  /// The socket by which its owner speaks to a server or a node.
+  static func bindOwners(path: String, for program: String) throws(ServerError) -> Listener {
+    try bind(path: path, for: program, isOwners: true)
   }
 
   private static func bind(
-    path: String, isOwners: Bool = false
+    path: String, for program: String, isOwners: Bool = false
   ) throws(ServerError) -> Listener {
     let address: ListenAddress
     do throws(ListenAddress.Malformed) {
@@ -137,7 +142,7 @@ extension Listener {
     } catch {
       throw ServerError(.badPath, error.description)
     }
-    try removeStaleSocket(path, address)
+    try removeStaleSocket(path, address, program)
     do throws(SystemError) {
       let descriptor = try Descriptor.socket(AF_UNIX)
       // The file gets the socket's own mode: it is never open to others, not even for a moment.
@@ -148,13 +153,13 @@ extension Listener {
       try descriptor.listen()
       return Listener(address, descriptor, file: FileIdentity(path), isOwners: isOwners)
     } catch {
-      throw ServerError(binding: address, error)
+      throw ServerError(binding: address, for: program, error)
     }
   }
 
   /// A server that was killed leaves its socket's file behind; one that lives answers at it.
   private static func removeStaleSocket(
-    _ path: String, _ address: ListenAddress
+    _ path: String, _ address: ListenAddress, _ program: String
   ) throws(ServerError) {
     guard let file = FileIdentity(path) else { return }
     guard file.isSocket else {
@@ -167,13 +172,13 @@ extension Listener {
       let result = SocketAddress.with(path: path) { connect(number, $0, $1) }
       answer = result == 0 ? 0 : errno
     } catch {
-      throw ServerError(binding: address, error)
+      throw ServerError(binding: address, for: program, error)
     }
     // Nobody listens, or the file is gone by now. Anything else (a full queue, no permission) may
     // be a living server.
     guard answer == ECONNREFUSED || answer == ENOENT else {
       let code = answer == EACCES ? EACCES : EADDRINUSE
-      throw ServerError(binding: address, SystemError("connect", code))
+      throw ServerError(binding: address, for: program, SystemError("connect", code))
     }
     unlink(path)
   }
@@ -198,11 +203,13 @@ extension Descriptor {
 
 extension ServerError {
   /// What a failed bind means for the person who started the server.
-  fileprivate init(binding address: ListenAddress, _ cause: SystemError) {
+  fileprivate init(
+    binding address: ListenAddress, for program: String, _ cause: SystemError
+  ) {
     switch cause.code {
     case EADDRINUSE:
       self.init(
-        .addressInUse, "\(address) is in use; is a linechatd running already?", cause: cause)
+        .addressInUse, "\(address) is in use; is a \(program) running already?", cause: cause)
     case EACCES, EPERM:
       self.init(
         .notPermitted,

@@ -1,7 +1,9 @@
 // Every number that bounds what the machine does, with its reason. What a line may be is
 // WireLimits; what the cores do is Limits.
 
-enum MachineLimits {
+import LineProtocol
+
+package enum MachineLimits {
   /// Read from one connection in one round: a whole line of the longest kind, so that nobody needs
   /// a second round for it, and few enough bytes to be fair.
   static let readBytes = 65_536
@@ -86,11 +88,73 @@ enum MachineLimits {
   /// room on the disk, and rare enough not to wear it out.
   static let snapshotRetryMicroseconds: Int64 = 1_000_000
 
+  /// Readable logs open for writing at once. Who is in more groups than that pays for opening a file
+  /// now and then; descriptors are for connections.
+  package static let openLogs = 64
+
+  /// A readable log that has grown to this is put aside, and a new one begun: an editor still opens
+  /// it.
+  package static let logBytes = 64 << 20
+
+  /// Journals that are kept because what is in them could not be written to the readable logs: a
+  /// hundred thousand messages, and read in a second when it works again.
+  package static let journalBytesForLogs = 16 << 20
+
+  /// How long the readable logs rest after a failure, at first and at most, before they are caught up
+  /// with from the journals: soon enough for a person who has made room, and rare enough for the
+  /// thread that the journal waits for.
+  package static let logRetryLeastMicroseconds: Int64 = 1_000_000
+  package static let logRetryMostMicroseconds: Int64 = 60_000_000
+
+  /// How far behind what the journals say a log's end is searched for their lines, where somebody
+  /// may have changed it.
+  package static let logSearchBytes = 1 << 20
+
+  /// Read at a time from a log.
+  package static let logBlockBytes = 65_536
+
+  /// A line in a log with more bytes is none of ours: twice what a line may have with its tags.
+  package static let logLineBytes = 2 * (WireLimits.lineBytes + WireLimits.prefixBytes)
+
   /// Connections over the limit that are told so in full at once; any more are closed at once.
   static let refusals = 64
 
   /// Descriptors that are not connections: listeners, standard streams, pipes, files.
   static let reservedDescriptors = 64
+
+  /// Bytes of texts in the events that a node's owner has not taken: some hundred thousand lines of a
+  /// chat, or 256 of the longest that there are.
+  static let eventTextBytes = 16 << 20
+
+  /// Connections from others to a node: every member of a large group at once. It dials about as many.
+  static let nodeConnections = 1_024
+
+  /// Bytes that may wait for one reader of a node, and for all of them.
+  static let nodePendingBytes = 8 << 20
+  static let nodePendingBytesTotal = 64 << 20
+
+  /// Calls of other threads that wait for a node or for its answer, and the bytes of texts among those
+  /// that it has not taken: a program that sends faster than a disk takes it is to notice.
+  static let calls = 4_096
+  static let callBytes = 8 << 20
+
+  /// A name that is not found within this time is tried again later: a resolver's own patience (half a
+  /// minute, often) is not a person's.
+  static let lookUpMicroseconds: Int64 = 5_000_000
+
+  /// Look-ups under way at once: the one that is waited for, and those before it that hang.
+  static let lookUps = 4
+
+  /// Addresses of a server that are dialled, at two seconds each.
+  static let serverAddresses = 8
+
+  /// How often a node looks whether its machine has slept or has other addresses. With the server to
+  /// be dialled after it, a laptop is back within five seconds of waking.
+  static let addressLookMicroseconds: Int64 = 3_000_000
+
+  /// A sleep that is worth a look at every connection. Shorter ones look like a busy machine, and no
+  /// connection breaks by them.
+  static let sleepLeastMicroseconds: Int64 = 2_000_000
 
   /// The loop looks up once in this time even where nothing is due.
   static let waitMicroseconds: Int64 = 3_600_000_000

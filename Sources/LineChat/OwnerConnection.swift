@@ -32,7 +32,7 @@ package final class OwnerConnection {
   private init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
   package static func open(dataDirectory: String) throws(Failure) -> OwnerConnection {
-    let path = OwnerSocket.path(in: dataDirectory)
+    let path = OwnerSocket.server.path(in: dataDirectory)
     guard path.utf8.count <= SocketAddress.pathBytesMax else {
       throw .noServer("no server runs with the data directory \(dataDirectory)")
     }

@@ -1,31 +1,36 @@
-// The socket in a server's data directory. Whoever can open it is the server's owner: it has the
+// The socket in the directory of a server or a node. Whoever can open it is its owner: it has the
 // directory's and its own mode to protect it. Where the directory's path is too long for a socket's,
 // the socket is in a directory of its own, $XDG_RUNTIME_DIR/linechatd-… or /tmp/linechatd-…, and
-// what stands in the data directory is a link to it.
+// what stands in the directory is a link to it.
 
 import Glibc
 import LineProtocol
 
-package enum OwnerSocket {
-  static let name = "linechatd.sock"
+package struct OwnerSocket: Sendable {
+  package static let server = OwnerSocket(name: "linechatd.sock", program: "linechatd")
+  package static let node = OwnerSocket(name: "node.sock", program: "linechat")
 
-  /// Where the socket of the server with that data directory is, for somebody who connects.
-  package static func path(in directory: String) -> String {
+  let name: String
+  /// What a directory that it needs elsewhere is called after.
+  private let program: String
+
+  /// Where the socket is that belongs to this directory, for somebody who connects.
+  package func path(in directory: String) -> String {
     let path = "\(directory)/\(name)"
     guard path.utf8.count > SocketAddress.pathBytesMax else { return path }
-    return target(of: path) ?? path
+    return OwnerSocket.target(of: path) ?? path
   }
 
   /// Listens there.
-  static func bind(in directory: String, _ log: EventLog) throws(ServerError) -> Listener {
+  func bind(in directory: String, _ log: EventLog) throws(ServerError) -> Listener {
     let path = "\(directory)/\(name)"
     guard path.utf8.count > SocketAddress.pathBytesMax else {
-      return try Listener.bindOwners(path: path)
+      return try Listener.bindOwners(path: path, for: program)
     }
     let other = try privateDirectory(for: directory) + "/" + name
-    let listener = try Listener.bindOwners(path: other)
+    let listener = try Listener.bindOwners(path: other, for: program)
     // A link that is there already may lead to where the last run had its socket.
-    if target(of: path) != nil { unlink(path) }
+    if OwnerSocket.target(of: path) != nil { unlink(path) }
     guard symlink(other, path) == 0 else {
       throw ServerError(badDirectory: path, SystemError("symlink"))
     }
@@ -43,13 +48,13 @@ package enum OwnerSocket {
   }
 
   /// A directory with a short path, for this user and this data directory alone.
-  private static func privateDirectory(for directory: String) throws(ServerError) -> String {
+  private func privateDirectory(for directory: String) throws(ServerError) -> String {
     var whole = directory
     if let real = realpath(directory, nil) {
       whole = String(cString: real)
       free(real)
     }
-    let own = "linechatd-\(geteuid())-\(hash(whole))"
+    let own = "\(program)-\(geteuid())-\(OwnerSocket.hash(whole))"
     var parents = ["/tmp"]
     if let runtime = getenv("XDG_RUNTIME_DIR").map({ String(cString: $0) }),
       runtime.hasPrefix("/"),
@@ -59,7 +64,9 @@ package enum OwnerSocket {
     }
     var failure: ServerError?
     for parent in parents {
-      do throws(ServerError) { return try make("\(parent)/\(own)") } catch { failure = error }
+      do throws(ServerError) { return try OwnerSocket.make("\(parent)/\(own)") } catch {
+        failure = error
+      }
     }
     throw failure ?? ServerError(.badPath, "there is no directory for the owner's socket")
   }

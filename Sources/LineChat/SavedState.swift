@@ -1,62 +1,36 @@
-// What a server finds in its data directory when it starts: who it is, who its durable members are,
-// and what was recorded since that was written down.
+// What a server or a node finds in its state directory when it starts, and how it goes on from there.
 //
-//     groups.json      one JSON object: "server", "start", "members", "groups", "kept", "time"
+//     groups.json      a server's snapshot: one JSON object, "server", "start", "members", "groups",
+//                      "kept", "time"
+//     replica.json     a node's, likewise: ReplicaState
 //     journal.N        what happened since, as wire lines
-//     lock             held by the one server that uses the directory
-//     linechatd.sock   the owner's way to speak to it
+//     log/             a node's readable logs, derived from its journal: LogBook
+//     lock             held by the one process that uses the directory
+//     linechatd.sock   the owner's way to speak to the server
+//     node.sock        and to the node
 
 import LineChatCore
 import LineProtocol
 
-/// The content of the snapshot's file.
-struct StoredState: Codable, Sendable {
-  /// The server's id, 16 hexadecimal digits. A new directory is a new server.
-  var server: String
-  /// The first half of the versions of this run; the next one's is larger.
-  var start: UInt64
-  var state: DurableState
-
-  init(server: String, start: UInt64, state: DurableState) {
-    self.server = server
-    self.start = start
-    self.state = state
-  }
-
-  init(from decoder: any Decoder) throws {
-    let members = try decoder.container(keyedBy: Key.self)
-    server = try members.decode(String.self, forKey: .server)
-    start = try members.decode(UInt64.self, forKey: .start)
-    state = try DurableState(from: decoder)
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var members = encoder.container(keyedBy: Key.self)
-    try members.encode(server, forKey: .server)
-    try members.encode(start, forKey: .start)
-    try state.encode(to: encoder)
-  }
-
-  private enum Key: CodingKey { case server, start }
+/// The content of a snapshot's file.
+protocol StoredContent: Codable, Sendable {
+  static var file: String { get }
+  /// Why it cannot be used although it could be decoded.
+  var fault: String? { get }
 }
 
-/// A data directory, locked and read, and not written to yet.
-final class SavedState {
-  static let snapshotFile = "groups.json"
-
+/// A state directory, locked and read, and not written to yet.
+final class SavedState<Content: StoredContent> {
   let directory: StateDirectory
-  let serverID: UInt64
-  /// The first half of every version from now on: more than any before.
-  let versionStart: UInt64
   /// Nil: the directory is new.
-  let state: DurableState?
+  let content: Content?
   let records: [Recovery.Record]
   /// What was found to be wrong with the files.
   let reports: [String]
   private var journal: any StartingJournal
 
   static func open(
-    _ path: String, _ storage: Server.StorageMaker
+    _ path: String, _ storage: StorageMaker
   ) throws(ServerError) -> SavedState {
     let directory = try StateDirectory.open(path)
     let disk: any Storage
@@ -69,11 +43,8 @@ final class SavedState {
   private init(_ directory: StateDirectory, _ disk: some Storage) throws(ServerError) {
     self.directory = directory
     do throws(Recovery.Failure) {
-      let (recovery, journal) = try Recovery.start(disk, snapshotFile: SavedState.snapshotFile)
-      let stored = try SavedState.decode(recovery.content)
-      serverID = stored?.id ?? UInt64.random(in: .min ... .max)
-      versionStart = max((stored?.start ?? 0) + 1, SystemClock.unixTime)
-      state = stored?.state
+      let (recovery, journal) = try Recovery.start(disk, snapshotFile: Content.file)
+      content = try SavedState.decode(recovery.content)
       records = recovery.records
       reports = recovery.reports.map(\.description)
       self.journal = OpenJournal(journal: journal)
@@ -82,21 +53,14 @@ final class SavedState {
     }
   }
 
-  private static func decode(
-    _ content: [UInt8]?
-  ) throws(Recovery.Failure) -> (id: UInt64, start: UInt64, state: DurableState)? {
-    guard let content else { return nil }
-    let stored: StoredState
-    do { stored = try StateCoding.decode(StoredState.self, from: content) } catch {
-      throw .unreadable(snapshotFile, because: reason(error))
+  private static func decode(_ bytes: [UInt8]?) throws(Recovery.Failure) -> Content? {
+    guard let bytes else { return nil }
+    let content: Content
+    do { content = try StateCoding.decode(Content.self, from: bytes) } catch {
+      throw .unreadable(Content.file, because: reason(error))
     }
-    guard stored.server.utf8.count == 16, let id = UInt64(stored.server, radix: 16) else {
-      throw .unreadable(snapshotFile, because: "\"server\" is no id of 16 hexadecimal digits")
-    }
-    guard stored.start < UInt64(Int64.max) else {
-      throw .unreadable(snapshotFile, because: "\"start\" is no time in seconds")
-    }
-    return (id, stored.start, stored.state)
+    if let fault = content.fault { throw .unreadable(Content.file, because: fault) }
+    return content
   }
 
   /// Which member of the file is wrong, where the decoder says it.
@@ -131,26 +95,37 @@ final class SavedState {
 
   /// Begins a new generation with the state as it is now, and the thread that goes on with it.
   func begin(
-    with content: StoredState, waking wake: WakePipe
+    with content: Content, waking wake: WakePipe,
+    _ makeFollower: (StateDirectory) throws(StorageError) -> (any JournalFollower)?
   ) throws(ServerError) -> JournalThread {
+    var follower: (any JournalFollower)?
     do throws(StorageError) {
-      try journal.begin(with: content)
+      follower = try makeFollower(directory)
+      try journal.begin(with: content, &follower)
     } catch {
       throw ServerError(
         .badDataDirectory,
         "the data directory \(directory.path) cannot be written: \(error); nothing in it is lost")
     }
-    do throws(SystemError) { return try journal.start(waking: wake) } catch {
+    do throws(SystemError) { return try journal.start(waking: wake, follower) } catch {
       throw ServerError(.system, "cannot start a thread: \(error)", cause: error)
     }
   }
 }
 
+/// What reads and writes the files of a state directory.
+package typealias StorageMaker =
+  @Sendable (_ path: String) throws(StorageError) -> any Storage
+
 /// A journal before its thread has it, whatever its storage.
 private protocol StartingJournal {
   mutating func setAside(_ file: String) throws(StorageError) -> String?
-  mutating func begin(with content: StoredState) throws(StorageError)
-  func start(waking wake: WakePipe) throws(SystemError) -> JournalThread
+  mutating func begin(
+    with content: some Encodable, _ follower: inout (any JournalFollower)?
+  ) throws(StorageError)
+  func start(
+    waking wake: WakePipe, _ follower: (any JournalFollower)?
+  ) throws(SystemError) -> JournalThread
 }
 
 private struct OpenJournal<Disk: Storage>: StartingJournal {
@@ -160,16 +135,22 @@ private struct OpenJournal<Disk: Storage>: StartingJournal {
     try journal.setAside(file)
   }
 
-  mutating func begin(with content: StoredState) throws(StorageError) {
+  mutating func begin(
+    with content: some Encodable, _ follower: inout (any JournalFollower)?
+  ) throws(StorageError) {
     let bytes: [UInt8]
     do { bytes = try StateCoding.encode(content) } catch {
       preconditionFailure("strings and numbers can be encoded: \(error)")
     }
-    try journal.snapshot(bytes, inFlight: [])
+    follower?.mend(from: journal.disk)
+    let needed = follower?.prepareForSnapshot(of: journal.disk)
+    try journal.snapshot(bytes, inFlight: [], keepingFrom: needed ?? .max)
   }
 
-  func start(waking wake: WakePipe) throws(SystemError) -> JournalThread {
-    try JournalThread.start(journal, wake: wake)
+  func start(
+    waking wake: WakePipe, _ follower: (any JournalFollower)?
+  ) throws(SystemError) -> JournalThread {
+    try JournalThread.start(journal, wake: wake, follower: follower)
   }
 }
 

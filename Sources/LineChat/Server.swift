@@ -58,22 +58,8 @@ public final class Server: Sendable {
   private let configuration: Configuration
   private let logger: Logger
   private let storage: StorageMaker
-  private let shouldStop = StopFlag()
-  private let hasStopped = Latch()
-  private let state = Mutex(State())
-
-  private struct State {
-    var phase = Phase.new
-    var addresses: [ListenAddress] = []
-    var wake: WakePipe?
-  }
-
-  private enum Phase {
-    case new
-    case bound(Handover)
-    case running
-    case stopped
-  }
+  private let runner = Runner<Directory>()
+  private let bound = Mutex<[ListenAddress]>([])
 
   /// Nothing is opened yet.
   public convenience init(_ configuration: Configuration = Configuration(), logger: Logger) {
@@ -81,10 +67,6 @@ public final class Server: Sendable {
       try FileStorage(path)
     }
   }
-
-  /// What reads and writes the files of a data directory.
-  package typealias StorageMaker =
-    @Sendable (_ path: String) throws(StorageError) -> any Storage
 
   /// A server whose files go through a storage of the caller's own.
   package init(
@@ -107,26 +89,20 @@ public final class Server: Sendable {
 
   package func launch() throws(ServerError) {
     try start()
-    try runOnOwnThread()
+    try runner.runOnOwnThread { [self] in
+      do throws(ServerError) { try run() } catch { logger.critical("\(error)") }
+    }
   }
 
   /// The addresses listened on, port 0 replaced by the real one and names by addresses. Empty
   /// before `start`.
-  public var addresses: [ListenAddress] { state.withLock { $0.addresses } }
+  public var addresses: [ListenAddress] { bound.withLock { $0 } }
 
   /// Takes the data directory and what is in it, and binds every address. Connections that come from
   /// now on wait until the server runs.
   /// - Throws: an error that says what failed and what to do. Nothing is left open then.
   public func start() throws(ServerError) {
-    try state.withLock { (state) throws(ServerError) in
-      guard case .new = state.phase else {
-        throw ServerError(.wrongOrder, "this server has been started before")
-      }
-      let handover = try prepare()
-      state.addresses = handover.loop.listeners.filter { !$0.isOwners }.map(\.address)
-      state.wake = handover.wake
-      state.phase = .bound(handover)
-    }
+    try runner.start(prepare)
   }
 
   /// Serves on the calling thread until `stop`. Returns when every connection has been given what
@@ -134,92 +110,65 @@ public final class Server: Sendable {
   /// - Throws: an error if the server was not started, runs already or has run; or if the system
   ///   can no longer wait for connections.
   public func run() throws(ServerError) {
-    let handover = try state.withLock { (state) throws(ServerError) -> Handover in
-      guard case .bound(let handover) = state.phase else {
-        throw ServerError(.wrongOrder, "start the server before it runs, and run it once")
-      }
-      state.phase = .running
-      return handover
-    }
-    defer {
-      state.withLock { $0.phase = .stopped }
-      hasStopped.open()
-    }
-    do throws(SystemError) {
-      try handover.takeLoop().run()
-    } catch {
-      throw ServerError(.system, "the server cannot go on: \(error)", cause: error)
-    }
+    try runner.run()
     logger.info("stopped")
   }
 
   /// Ends the server: no new connections, everybody is told, what is due is written, within five
   /// seconds. Returns at once; may be called again. A server that does not run yet ends as soon as
   /// it does.
-  public func stop() {
-    shouldStop.set()
-    state.withLock { $0.wake }?.wake()
-  }
+  public func stop() { runner.stop() }
 
   /// Waits until a running server has ended.
-  public func waitUntilStopped() { hasStopped.wait() }
+  public func waitUntilStopped() { runner.waitUntilStopped() }
 }
 
 // Starting.
 extension Server {
   /// Binds, and puts core and loop together.
-  private func prepare() throws(ServerError) -> Handover {
+  private func prepare(
+    _ wake: WakePipe, _ shouldStop: StopFlag
+  ) throws(ServerError) -> Loop<Directory> {
     guard !configuration.listen.isEmpty else {
       throw ServerError(.noSuchAddress, "name at least one address to listen on")
     }
     let log = EventLog(logger)
-    let connectionsMax = raiseDescriptorLimit(log)
-    let wake: WakePipe
-    do throws(SystemError) { wake = try WakePipe.make() } catch {
-      throw ServerError(.system, "cannot make a pipe: \(error)", cause: error)
-    }
+    let bounds = LoopBounds(
+      connectionsMax: DescriptorLimit.raise(
+        forConnections: configuration.connectionsMax, own: Limits.dials, log),
+      lineBytesMax: configuration.lineBytesMax, pendingBytesMax: configuration.pendingBytesMax,
+      pendingBytesTotalMax: configuration.pendingBytesTotalMax)
     let saved = try configuration.dataDirectory.map { (path) throws(ServerError) in
-      try SavedState.open(path, storage)
+      try SavedState<StoredState>.open(path, storage)
     }
     var listeners: [Listener] = []
-    for address in configuration.listen { listeners += try Listener.bind(address) }
-    let core = coreConfiguration(listeners, saved, isTracing: log.isTracing)
-    if let saved { listeners.append(try OwnerSocket.bind(in: saved.directory.path, log)) }
-    let loop = ServerLoop(
-      configuration, core: core, listeners: listeners, connectionsMax: connectionsMax, log: log,
-      wake: wake, shouldStop: shouldStop)
-    if let saved { try loop.takeUp(saved) }
-    for listener in listeners where !listener.isOwners {
-      log.inform("listening on \(listener.address)")
+    for address in configuration.listen {
+      listeners += try Listener.bind(address, for: "linechatd")
     }
-    // A stop that came before is found when the loop looks.
-    wake.wake()
-    return Handover(loop, wake)
-  }
-
-  /// Returns how many connections the limit allows.
-  private func raiseDescriptorLimit(_ log: EventLog) -> Int {
-    let others = MachineLimits.refusals + Limits.dials + MachineLimits.reservedDescriptors
-    let wanted = max(1, configuration.connectionsMax)
-    let needed = wanted.addingReportingOverflow(others)
-    let limit = DescriptorLimit.raise(to: needed.overflow ? .max : needed.partialValue)
-    guard limit - others < wanted else { return wanted }
-    // With a tiny limit the spare descriptor must do.
-    let allowed = max(limit - others, limit / 2)
-    log.warn(
-      "the system allows \(limit) open descriptors, so \(allowed) connections at once instead of "
-        + "\(wanted); raise the hard limit (ulimit -Hn, LimitNOFILE=)")
-    return allowed
+    let side = ServerSide(
+      serverID: saved?.content?.serverID ?? UInt64.random(in: .min ... .max),
+      versionStart: max((saved?.content?.start ?? 0) + 1, SystemClock.unixTime))
+    let core = coreConfiguration(listeners, side, isTracing: log.isTracing)
+    let loop = Loop(
+      Directory(core), side, bounds, log: log, wake: wake, shouldStop: shouldStop)
+    for listener in listeners { loop.listen(at: listener) }
+    if let saved {
+      loop.listen(at: try OwnerSocket.server.bind(in: saved.directory.path, log))
+      try loop.takeUp(saved)
+    }
+    for listener in listeners { log.inform("listening on \(listener.address)") }
+    bound.withLock { $0 = listeners.map(\.address) }
+    return loop
   }
 
   private func coreConfiguration(
-    _ listeners: [Listener], _ saved: SavedState?, isTracing: Bool
+    _ listeners: [Listener], _ side: ServerSide, isTracing: Bool
   ) -> Directory.Configuration {
     var core = Directory.Configuration()
     core.version = lineChatVersion
-    core.serverID = saved?.serverID ?? UInt64.random(in: .min ... .max)
+    core.serverID = side.serverID
     core.seed = UInt64.random(in: .min ... .max)
-    core.versionStart = saved?.versionStart ?? SystemClock.unixTime
+    core.versionStart = side.versionStart
     let yearsMax = 1_000
     let seconds = min(max(1, configuration.memberTTLSeconds), yearsMax * 366 * 86_400)
     core.memberTTLMicroseconds = Int64(seconds) * 1_000_000
@@ -241,49 +190,5 @@ extension Server {
     core.listenEndpoints = endpoints
     core.loopbackSubstitute = Interfaces.outwardAddress(listened, among: own)
     return core
-  }
-
-  private func runOnOwnThread() throws(ServerError) {
-    let context = Unmanaged.passRetained(self)
-    var thread = pthread_t()
-    let failure = pthread_create(&thread, nil, runServer, context.toOpaque())
-    guard failure == 0 else {
-      context.release()
-      throw ServerError(
-        .system, "cannot start a thread", cause: SystemError("pthread_create", failure))
-    }
-    pthread_detach(thread)
-  }
-
-  fileprivate func runAndReport() {
-    do throws(ServerError) { try run() } catch { logger.critical("\(error)") }
-  }
-}
-
-private func runServer(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  guard let context else { return nil }
-  Unmanaged<Server>.fromOpaque(context).takeRetainedValue().runAndReport()
-  return nil
-}
-
-/// The loop on its way from the thread that binds to the one that runs it. Only one thread has it
-/// at a time: it is made and taken under the server's lock, and taken once.
-private final class Handover: @unchecked Sendable {
-  let wake: WakePipe
-  private var content: ServerLoop?
-
-  init(_ loop: ServerLoop, _ wake: WakePipe) {
-    content = loop
-    self.wake = wake
-  }
-
-  var loop: ServerLoop {
-    guard let content else { preconditionFailure("the loop has been taken") }
-    return content
-  }
-
-  func takeLoop() -> ServerLoop {
-    defer { content = nil }
-    return loop
   }
 }

@@ -5,7 +5,7 @@ import Glibc
 import LineProtocol
 
 /// The other end of a connection, as the kernel tells it.
-package enum Peer: Hashable, Sendable, CustomStringConvertible {
+package enum PeerAddress: Hashable, Sendable, CustomStringConvertible {
   case tcp(IPAddress, port: UInt16)
   case unix
   /// The socket in the server's own data directory.
@@ -16,6 +16,13 @@ package enum Peer: Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .tcp: true
     case .unix, .owner: false
+    }
+  }
+
+  var endpoint: Endpoint? {
+    switch self {
+    case .tcp(let address, let port): Endpoint(address: address, port: port)
+    case .unix, .owner: nil
     }
   }
 
@@ -69,7 +76,7 @@ package enum SocketAddress {
 
   /// The address in `pointer`, which points to a whole sockaddr of its family; nil for a family
   /// that we do not speak.
-  static func peer(at pointer: UnsafePointer<sockaddr>) -> Peer? {
+  static func peer(at pointer: UnsafePointer<sockaddr>) -> PeerAddress? {
     let raw = UnsafeRawPointer(pointer)
     switch Int32(pointer.pointee.sa_family) {
     case AF_INET:
@@ -88,7 +95,7 @@ package enum SocketAddress {
   /// Lets `fill` write an address of any family, and reads it. A Unix peer has no name of its own.
   static func receive(
     _ fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
-  ) -> (result: Int32, peer: Peer?) {
+  ) -> (result: Int32, peer: PeerAddress?) {
     var storage = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     return withUnsafeMutablePointer(to: &storage) {
@@ -99,13 +106,16 @@ package enum SocketAddress {
     }
   }
 
+  /// A socket's own end.
+  static func local(of descriptor: borrowing Descriptor) -> PeerAddress? {
+    let number = descriptor.number
+    return receive { getsockname(number, $0, $1) }.peer
+  }
+
   /// The port that a socket got where it asked for any.
   static func localPort(of descriptor: borrowing Descriptor) throws(SystemError) -> UInt16 {
-    let number = descriptor.number
-    let (result, peer) = receive { getsockname(number, $0, $1) }
-    guard result == 0 else { throw SystemError("getsockname") }
-    guard case .tcp(_, let port) = peer else { return 0 }
-    return port
+    guard let local = local(of: descriptor) else { throw SystemError("getsockname") }
+    return local.endpoint?.port ?? 0
   }
 
   private static func address(_ bytes: in6_addr) -> IPAddress {

@@ -176,6 +176,9 @@ package final class FanOut {
     heldBuffers[session] = ByteBuffer()
   }
 
+  /// Deliveries to the session wait.
+  func isHeld(_ session: UInt32) -> Bool { outlets[Int(session)].isHeld }
+
   /// The sessions for which too much was held since the last time this was asked.
   func takeOverrun() -> [UInt32] {
     guard !overrun.isEmpty else { return [] }

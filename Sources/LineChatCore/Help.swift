@@ -14,10 +14,15 @@ package struct Help: Sendable {
   /// The answer to a bare HELP.
   package static let overview: [String] =
     ["one request a line; HELP <verb> says more"]
-    + all.map { help in
-      let gap = String(repeating: " ", count: max(1, 34 - help.syntax.count))
-      return help.syntax + gap + help.summary
-    }
+    + all.map(\.overviewLine)
+
+  /// What a node answers to anybody, and what to its owner.
+  package static let ofNode: [Help] = [.pm, .members, .groups, .ping, .help, .quit].compactMap(of)
+  package static let ofOwner: [Help] = all.filter { ![.ack, .forget].contains($0.verb) }
+
+  package var overviewLine: String {
+    syntax + String(repeating: " ", count: max(1, 34 - syntax.count)) + summary
+  }
 
   package static let all: [Help] = [
     Help(
@@ -72,7 +77,8 @@ package struct Help: Sendable {
       verb: .ack, syntax: "ACK <destination> <msgid>", summary: "a receipt between programs",
       details: [
         "you have that message and all before it; a durable member is sent the others again",
-        "with the tag to=<name> it is passed on to that member; there is no answer",
+        "with the tag to=<name> it goes on to that member, if the server does not keep the message",
+        "there is no answer",
       ]),
     Help(
       verb: .forget, syntax: "FORGET <name> [<group>]", summary: "drop a durable member (owner)",

@@ -92,6 +92,96 @@ package enum Limits {
   package static let retryLeastMicroseconds: Int64 = 1_000_000
   package static let retryMostMicroseconds: Int64 = 300_000_000
 
+  // MARK: Nodes
+
+  /// Bytes of messages that nobody has yet, or not everybody, and how many. A day of a busy group for
+  /// somebody who is away; it lies in memory and in each snapshot.
+  package static let outboxBytes = 64 << 20
+  package static let outboxMessages = 262_144
+
+  /// What waits for somebody for so long has failed: a week, so that a holiday's first half is covered.
+  package static let outboxMicroseconds: Int64 = 7 * 86_400_000_000
+
+  /// Conversations with numbers of our own kept for them; one that is not used goes for a new one.
+  package static let streams = 16_384
+
+  /// Streams of others whose latest number is known. The one heard least recently is forgotten first:
+  /// a message of it that comes again would be shown again.
+  package static let streamsHeard = 65_536
+
+  /// Bytes of messages heard that may wait for the disk before nothing more is read.
+  package static let unwrittenBytes = 8 << 20
+
+  /// Bytes on a link that have not been acknowledged before nothing more is sent: what a disk syncs and
+  /// a wire carries in a few round trips.
+  package static let linkWindowBytes = 1 << 20
+
+  /// What a message takes on the wire besides its text, about.
+  package static let messageHeadBytes = 160
+
+  /// Requests to the server, and messages of one lane handed to it, that have not been answered.
+  package static let relayWindow = 256
+
+  /// Names in one request to the server, and in a tag of ours: they fit in the tags of a line.
+  package static let relayNames = 32
+  package static let namesInTag = 32
+
+  /// Replies that one owner's connection may have outstanding.
+  package static let outstandingReplies = 1_024
+
+  /// Links being dialled at once.
+  package static let nodeDials = 64
+
+  /// A dial and the greeting behind it: what a dead place costs a message, once.
+  package static let nodeDialMicroseconds: Int64 = 2_000_000
+
+  /// A link over which nothing goes is closed; a chat has pauses of a minute.
+  package static let idleLinkMicroseconds: Int64 = 60_000_000
+
+  /// Who was asked for a sign of life gives one within this time.
+  package static let probeMicroseconds: Int64 = 2_000_000
+
+  /// A receipt through the server comes within this time, or the message is sent again.
+  package static let receiptMicroseconds: Int64 = 30_000_000
+
+  /// The pause after the server could not hand a message over, and nobody will say when it can.
+  package static let relayRetryLeastMicroseconds: Int64 = 2_000_000
+
+  /// The server's greeting, and its answer to our name, come within this time.
+  package static let serverReplyMicroseconds: Int64 = 10_000_000
+
+  /// The pauses between tries to reach the server.
+  package static let serverRetryLeastMicroseconds: Int64 = 500_000
+  package static let serverRetryMostMicroseconds: Int64 = 30_000_000
+
+  /// The pause after our name was refused: the connection that holds it may be our own, dead, and the
+  /// server finds that out within a minute or so.
+  package static let nameRetryMicroseconds: Int64 = 5_000_000
+
+  /// The pause after the server could not let us into a group: its disk may have failed, or be full.
+  package static let joinRetryMicroseconds: Int64 = 5_000_000
+
+  /// A line of somebody whom our roster does not know yet waits so long for it.
+  package static let holdMicroseconds: Int64 = 5_000_000
+
+  /// Lines that wait for a roster at once, each on a connection of its own.
+  package static let heldLines = 64
+
+  /// Private messages of strangers that are taken in a minute, all together: each goes to the disk.
+  package static let strangersPerMinute = 60
+
+  /// A message that was under way for longer is marked as late.
+  package static let lateMicroseconds: Int64 = 10_000_000
+
+  /// Links, receipts and old messages are looked after so often, and where there are none.
+  package static let sweepMicroseconds: Int64 = 1_000_000
+  package static let idleSweepMicroseconds: Int64 = 15_000_000
+
+  /// Deadlines kept before those that were overtaken are thrown out.
+  package static let deadlinesLeast = 64
+
+  // MARK: Places
+
   /// Members who may name the same address. A few share a machine's port in turn; a thousand would
   /// make the server dial one victim a thousand times.
   package static let membersPerPlace = 8

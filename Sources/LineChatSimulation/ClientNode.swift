@@ -28,7 +28,6 @@ final class ClientNode: Node {
   private var labels = 0
 
   private var name: MemberName?
-  private var place: Place?
   private(set) var replicas: [GroupName: Replica] = [:]
   private var listing: [Replica.Entry] = []
 
@@ -81,7 +80,7 @@ final class ClientNode: Node {
     if script == nil && world.chance(5) { origin = world.pick(Workload.origins) }
     link = world.connect(number, to: server, as: origin, key: key)
     (input, outstanding, replicas, listing) = ([], [], [:], [])
-    (isLeaving, isDismissed, hasSent, name, place) = (false, false, false, nil, nil)
+    (isLeaving, isDismissed, hasSent, name) = (false, false, false, nil)
     isSilent = world.options.hasSilence && script == nil && world.chance(10)
     if let script {
       for line in script { send(.line, line, reply: "?", label: nil, world) }
@@ -233,10 +232,12 @@ final class ClientNode: Node {
       guard rest.first == 0x3A && isProgram else { break }
       try hearChange(line, tags)
       // What was heard under one name is not acknowledged under another.
-      let isRenaming = outstanding.contains { $0.reply?.verb == "NICK" }
       if let id = tags["msgid"], words[1] == "MSG" || words[1] == "PM", !isRenaming, world.chance(2)
       {
-        send(.line, "@x=y ACK \(words[2]) \(id)", reply: nil, label: nil, world)
+        // It need not know who keeps the message: the server, or who is named in it.
+        let source = words[0].dropFirst().split(separator: "@").first ?? ""
+        let tag = world.chance(2) ? "to=\(source)" : "x=y"
+        send(.line, "@\(tag) ACK \(words[2]) \(id)", reply: nil, label: nil, world)
       }
     }
   }
@@ -268,7 +269,13 @@ final class ClientNode: Node {
       }
     guard let group else { throw Wrong("\(Ear.text(line)) names no group") }
     try replicas[group]?.apply(message, version)
+    // It was taken out; but who takes up another's name leaves as who it was, and is in as the other.
+    if case .leave = message.content, message.source?.name == name, !isRenaming {
+      replicas[group] = nil
+    }
   }
+
+  private var isRenaming: Bool { outstanding.contains { $0.reply?.verb == "NICK" } }
 
   private func hearReply(
     _ words: [String], _ tags: Tags, _ line: [UInt8], _ world: World
@@ -294,56 +301,32 @@ final class ClientNode: Node {
       throw Wrong("\(Ear.text(line)) has not the label of \(describe(sent))")
     }
     if words[0] == "OK" && verb == "QUIT" { isDismissed = true }
-    if words[0] == "OK" && isProgram { try note(words, tags, sent, world) }
+    if words[0] == "OK" && isProgram { try note(words, tags) }
+    if verb == "NICK" { dropOthersReplicas() }
     listing = []
   }
 
   // MARK: Replicas
 
-  private func note(
-    _ words: [String], _ tags: Tags, _ sent: Sent, _ world: World
-  ) throws(Wrong) {
+  private func note(_ words: [String], _ tags: Tags) throws(Wrong) {
     guard let own = name else { throw Wrong("no name was given") }
     switch words[1] {
-    case "NICK": try noteName(words[2], sent, own, world)
+    case "NICK": name = MemberName(words[2])
     case "LEAVE": replicas[GroupName(words[2])!] = nil
     case "JOIN", "MEMBERS":
       guard let version = tags["version"].flatMap({ RosterVersion($0) }),
         let group = GroupName(words[2]), words[3] == "\(listing.count)"
       else { throw Wrong("OK \(words[1]) without a version or with another count") }
-      guard let entry = listing.first(where: { $0.member.name == own }) else { return }
+      guard listing.contains(where: { $0.member.name == own }) else { return }
       replicas[group] = Replica(version, listing)
-      if place != nil && entry.member.place != place {
-        for other in replicas.keys.sorted() where other != group {
-          try replicas[other]?.changeOwn(own, to: entry.member)
-        }
-      }
-      place = entry.member.place
     default: break
     }
   }
 
-  private func noteName(
-    _ text: String, _ sent: Sent, _ own: MemberName, _ world: World
-  ) throws(Wrong) {
-    guard let name = MemberName(text) else { throw Wrong("no name in OK NICK") }
-    self.name = name
-    if sent.tookUp {
-      // Somebody else now, in groups that it does not know of: it asks for those it knew.
-      let known = replicas.keys.sorted()
-      (replicas, place) = ([:], nil)
-      guard !isLeaving else { return }
-      for group in known {
-        labels += 1
-        send(
-          .line, "@label=l\(labels) MEMBERS \(group)", reply: "MEMBERS", label: "l\(labels)", world)
-      }
-    } else if !own.isWrittenLike(name) {
-      for group in replicas.keys.sorted() {
-        let member = Member(name: name, place: place ?? .relay)
-        try replicas[group]?.changeOwn(own, to: member)
-      }
-    }
+  /// Of its groups it has heard before; those where it is not, as the one that it is now, it left.
+  private func dropOthersReplicas() {
+    guard let name else { return }
+    replicas = replicas.filter { $0.value.contains(name) }
   }
 
   /// It asked to be answered later, and nothing came yet.
@@ -356,8 +339,10 @@ final class ClientNode: Node {
       return world.fail("\(describe(sent)) of link \(link.number) was never answered")
     }
     for name in replicas.keys.sorted() {
-      // Who was forgotten by the server's owner is not told.
-      guard let group = model.groups[name], group.seat(of: caller.person) != nil else { continue }
+      guard let group = model.groups[name], group.seat(of: caller.person) != nil else {
+        world.fail("link \(link.number) has a replica of \(name), where it is not")
+        continue
+      }
       do throws(Wrong) {
         try replicas[name]?.compare(with: group, version: model.version(group), but: caller.person)
       } catch {

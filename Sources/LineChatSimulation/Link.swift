@@ -60,8 +60,6 @@ final class Sent {
   let bytes: [UInt8]
   /// What its final reply names; nil where there will be none.
   let reply: Reply?
-  /// The line took up a name that was held: the connection is somebody else now.
-  var tookUp = false
 
   struct Reply {
     let verb: String

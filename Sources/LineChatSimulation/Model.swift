@@ -238,8 +238,9 @@ final class Model {
     ear.expect(expected, in: lane)
   }
 
-  func reply(_ asked: Asked, _ text: String) {
-    expect(asked.caller, .exact(Array(text.utf8)), asked.labelTag)
+  func reply(_ asked: Asked, _ text: String, _ tags: [String: String?] = [:]) {
+    let all = tags.merging(asked.labelTag) { _, label in label }
+    expect(asked.caller, .exact(Array(text.utf8)), all)
   }
 
   /// Tells everybody in the group but the person.
@@ -264,9 +265,12 @@ final class Model {
 
   func version(_ group: Group) -> String { "\(configuration.versionStart).\(group.number)" }
 
-  func tellChange(_ group: Group, of person: Person, _ text: String) {
+  /// The others are told; the person itself where it would not know of it otherwise.
+  func tellChange(_ group: Group, of person: Person, own: Caller? = nil, _ text: String) {
     let tags: [String: String?] = ["version": version(group), "time": nil]
     _ = tell(group, but: person, Array(text.utf8), tags)
+    guard let own else { return }
+    expect(own, .exact(Array(text.utf8)), tags, lane: group.name.description.lowercased())
   }
 
   func makeGroup(_ name: GroupName) -> Group {
@@ -286,41 +290,53 @@ final class Model {
     tellChange(group, of: person, ":\(person.wire) JOIN \(group.name)")
   }
 
-  func leave(_ person: Person, _ group: Group, reason: String = "", isTold: Bool = true) {
+  func leave(
+    _ person: Person, _ group: Group, reason: String = "", isTold: Bool = true,
+    own: Caller? = nil
+  ) {
     let isDurableSeat = group.seat(of: person)?.isDurable == true
     group.seats.removeAll { $0.person === person }
     _ = bump(group)
     if isTold {
       tellChange(
-        group, of: person,
+        group, of: person, own: own,
         ":\(person.wire) LEAVE \(group.name)" + (reason.isEmpty ? "" : " \(reason)"))
     }
     if group.seats.isEmpty { groups[group.name] = nil }
     if isDurableSeat && !isDurable(person) { dropLane(of: person) }
   }
 
-  func place(_ person: Person, at place: Place) {
+  /// The person listens elsewhere; its program is told so but for the group that it is listed.
+  func place(_ person: Person, at place: Place, joining name: GroupName) {
     person.restsUntil = 0
     guard place != person.place else { return }
     placings += 1
     person.place = place
     person.placedAt = placings
-    tellPlace(of: person, in: groups(of: person))
+    tellPlace(of: person, in: groups(of: person), own: program(person.caller), but: name)
     person.isReachable = false
     notePresence(person)
     leaveDial(of: person)
   }
 
-  func tellPlace(of person: Person, in shared: [Group]) {
+  func tellPlace(
+    of person: Person, in shared: [Group], own: Caller?, but listed: GroupName? = nil
+  ) {
     for group in shared {
       _ = bump(group)
       noteTruth(group, person)
-      tellChange(group, of: person, ":\(person.wire) JOIN \(group.name)")
+      tellChange(
+        group, of: person, own: group.name == listed ? nil : own,
+        ":\(person.wire) JOIN \(group.name)")
     }
   }
 
-  /// The person has another name from now on, in the given groups where it is already.
-  func rename(_ person: Person, from before: Member, in shared: [Group]) {
+  /// Who speaks tags is told of its own changes, too.
+  func program(_ caller: Caller?) -> Caller? { caller?.speaksTags == true ? caller : nil }
+
+  /// The person has another name from now on, in the given groups where it is already; the caller
+  /// is its own, and hears of it as well.
+  func rename(_ person: Person, from before: Member, in shared: [Group], own: Caller?) {
     var told: Set<Int> = []
     let text = ":\(before) NICK \(person.name)"
     for group in shared {
@@ -328,8 +344,8 @@ final class Model {
       noteTruth(group, person)
     }
     for group in shared {
-      for seat in group.seats where seat.person !== person {
-        guard let caller = seat.person.caller else { continue }
+      let hearers = group.seats.filter { $0.person !== person }.compactMap(\.person.caller)
+      for caller in hearers + (program(own).map { [$0] } ?? []) {
         if caller.speaksTags {
           expect(
             caller, .exact(Array(text.utf8)),

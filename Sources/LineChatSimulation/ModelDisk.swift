@@ -73,7 +73,7 @@ extension Model {
     let person = wish.person
     switch wish.step {
     case .join(let name, let place):
-      self.place(person, at: place)
+      self.place(person, at: place, joining: name)
       person.saysTags = wish.isTagged
       notePresence(person)
       if let group = groups[name],
@@ -90,7 +90,7 @@ extension Model {
     case .rename(let name): rename(person, to: name, wish.caller, isTagged: wish.isTagged)
     case .drop(let name, _):
       guard let group = groups[name], group.seat(of: person) != nil else { break }
-      leave(person, group, reason: "forgotten by the server's owner")
+      leave(person, group, reason: "forgotten by the server's owner", own: person.caller)
     }
   }
 
@@ -101,7 +101,7 @@ extension Model {
       if let group = groups[name] { list(group, wish.caller, wish.label, as: .join) }
     case .leave(let name):
       expect(wish.caller, .exact(Array("OK LEAVE \(wish.written ?? name)".utf8)), label)
-    case .rename(let name): expect(wish.caller, .exact(Array("OK NICK \(name)".utf8)), label)
+    case .rename: replyToRename(wish.caller, label)
     case .drop: break
     }
   }

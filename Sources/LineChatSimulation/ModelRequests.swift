@@ -7,7 +7,6 @@ import LineProtocol
 /// A request being carried out.
 struct Asked {
   let caller: Caller
-  let sent: Sent?
   var tags = Tags()
   var label: String? { tags["label"] }
   var labelTag: [String: String?] { label.map { ["label": $0] } ?? [:] }
@@ -30,8 +29,8 @@ extension Model {
     mustEnd[caller.number] = "spoke HTTP"
   }
 
-  func receive(_ line: [UInt8], from caller: Caller, _ sent: Sent?) {
-    var asked = Asked(caller: caller, sent: sent)
+  func receive(_ line: [UInt8], from caller: Caller) {
+    var asked = Asked(caller: caller)
     var verb: Verb?
     let content = line.withUnsafeBytes { bytes in
       Result { () throws(Refusal) -> Message.Content? in
@@ -136,7 +135,14 @@ extension Model {
       return ask(.rename(name), ":\(person.wire) NICK \(name)", key, asked)
     }
     rename(person, to: name, asked.caller, isTagged: asked.isTagged)
-    reply(asked, "OK NICK \(name)")
+    replyToRename(asked.caller, asked.labelTag)
+  }
+
+  /// A program has heard before of what the new name does to its groups.
+  func replyToRename(_ caller: Caller, _ label: [String: String?]) {
+    expect(
+      caller, .exact(Array("OK NICK \(caller.person.name)".utf8)), label,
+      isBarrier: caller.speaksTags)
   }
 
   func rename(_ person: Person, to name: MemberName, _ caller: Caller, isTagged: Bool) {
@@ -146,7 +152,7 @@ extension Model {
     person.name = name
     if let key = caller.key { person.key = key }
     person.saysTags = isTagged
-    rename(person, from: before, in: groups(of: person))
+    rename(person, from: before, in: groups(of: person), own: person.caller)
     notePresence(person)
   }
 
@@ -159,7 +165,6 @@ extension Model {
       holder.key == nil && holder.caller == nil && holder.host == caller.origin.host
     guard holder.name == name, !holder.isChanging, isByKey || isByHost, !isDurable(asked.person)
     else { return refuse(asked, [.nameTaken], .nick) }
-    asked.sent?.tookUp = true
     if let older = holder.caller {
       let text = Expected.Text.error(codes: [.nameTaken], verb: "-")
       if isListing(older.number) {
@@ -178,21 +183,23 @@ extension Model {
     guest.caller = nil
     for group in groups(of: guest) {
       if group.seat(of: holder) != nil {
-        leave(guest, group)
+        leave(guest, group, own: program(caller))
       } else if let at = group.seats.firstIndex(where: { $0.person === guest }) {
         group.seats[at] = Group.Seat(person: holder, isDurable: false)
         brought.append(group)
       }
     }
-    rename(holder, from: before, in: brought)
-    if holder.place != before.place { tellPlace(of: holder, in: brought) }
+    rename(holder, from: before, in: brought, own: caller)
+    if holder.place != before.place {
+      tellPlace(of: holder, in: brought, own: program(caller))
+    }
     holder.caller = caller
     holder.host = caller.origin.host
     if let key = caller.key { holder.key = key }
     caller.person = holder
     noteTags(asked)
     forgetIfUnused(guest)
-    reply(asked, "OK NICK \(holder.name)")
+    replyToRename(caller, asked.labelTag)
     flush(holder, to: caller)
   }
 
@@ -292,12 +299,13 @@ extension Model {
     guard let group = groups[name] else { return refuse(asked, [.noSuchGroup], .msg) }
     let person = asked.person
     var audience = group.seats.map(\.person).filter { $0 !== person }
+    var outcome: [String: String?] = [:]
     if let to = asked.tags["to"] {
-      let words = to.split(separator: ",").map { $0.lowercased() }
-      audience.removeAll { hearer in
-        !words.contains(hearer.name.description.lowercased())
-          && !(words.contains("relay") && hearer.place == .relay)
-      }
+      let words = to.split(separator: ",").map(String.init)
+      guard words.count <= WireLimits.recipients else { return refuse(asked, [.badSyntax], .msg) }
+      let named = named(words, among: audience, but: person.name)
+      outcome = outcomes(of: named)
+      audience = named.compactMap(\.person)
     }
     let hearers = audience.compactMap(\.caller)
     let line = Array(":\(person.wire) MSG \(group.name) ".utf8) + text
@@ -313,12 +321,44 @@ extension Model {
     for caller in hearers { received(caller) }
     let away = asked.isTagged ? [] : audience.filter { $0.caller == nil }
     guard !away.isEmpty else {
-      return reply(asked, "OK MSG \(group.name) \(hearers.count)/\(audience.count)")
+      let text = "OK MSG \(group.name) \(hearers.count)/\(audience.count)"
+      return reply(asked, text, outcome)
     }
     let claim = Claim(
       asked, now, group: group.name, to: nil, hearers.count, of: audience.count)
     for person in away { keep(line, mark, for: person, claim) }
     open(claim)
+  }
+
+  /// Those whom a program names, each once, and names of nobody who is there.
+  private func named(
+    _ words: [String], among others: [Person], but own: MemberName
+  ) -> [(name: MemberName, person: Person?)] {
+    var named: [(name: MemberName, person: Person?)] = []
+    for word in words {
+      if word.lowercased() == "relay" {
+        named += others.filter { $0.place == .relay }.map { ($0.name, $0) }
+      } else if let name = MemberName(word), name != own {
+        let person = others.first { $0.name == name }
+        named.append((person?.name ?? name, person))
+      }
+    }
+    return named.enumerated().filter { at, one in
+      !named[..<at].contains { $0.name == one.name }
+    }.map(\.element)
+  }
+
+  /// Who of those did not get it, and who will never acknowledge it.
+  private func outcomes(
+    of named: [(name: MemberName, person: Person?)]
+  ) -> [String: String?] {
+    let missed = named.filter { $0.person?.caller == nil }
+    let plain = named.filter { $0.person?.caller?.speaksTags == false }
+    var tags: [String: String?] = [:]
+    for (key, those) in [("missed", missed), ("plain", plain)] where !those.isEmpty {
+      tags[key] = those.map(\.name.description).joined(separator: ",")
+    }
+    return tags
   }
 
   private func tell(_ recipient: Recipient, _ text: [UInt8], _ asked: Asked) {
@@ -337,7 +377,8 @@ extension Model {
     if !asked.isTagged, caller.speaksTags, isDurable(receiver) {
       retain(line, mark, by: caller)
     }
-    reply(asked, "OK PM \(receiver.name)")
+    let isLost = asked.isTagged && !caller.speaksTags
+    reply(asked, "OK PM \(receiver.name)", isLost ? ["plain": receiver.name.description] : [:])
     received(caller)
   }
 
@@ -353,7 +394,9 @@ extension Model {
   }
 
   private func acknowledge(_ destination: Destination, _ id: MessageID, _ asked: Asked) {
-    guard let to = asked.tags["to"] else { return acknowledged(id, by: asked.person) }
+    // What the server keeps for it is the server's to know of, whomever it names.
+    let isKept = asked.person.lane.contains { $0.mark.id?.stream == id.stream }
+    guard let to = asked.tags["to"], !isKept else { return acknowledged(id, by: asked.person) }
     guard let name = MemberName(to), let person = names[name],
       person.name == name, let caller = person.caller, caller.speaksTags
     else { return }

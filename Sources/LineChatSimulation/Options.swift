@@ -119,6 +119,7 @@ enum Work: String, CaseIterable, Sendable {
 package enum Sabotage: String, CaseIterable, Sendable {
   case loseDelivery, doubleDelivery, swapDeliveries, misdeliver, alterText, echoToSender
   case loseReply, wrongLabel, wrongCount, staleVersion, splitListing, tagsToPlain
+  case loseOwnChange, loseOutcome
   case confirmFailedWrite, failWrittenWrite, forgetTicket, forgetReset, forgetClose, forgetResume
   case forgetTick, loseLine, loseRecord, repeatVersions
 }

@@ -1,7 +1,6 @@
 // A program's replica of one group's roster, kept by the rule of the protocol and nothing else: a
-// snapshot from OK JOIN or OK MEMBERS, then each change that is numbered one higher. The program's
-// own changes are not told to it; it has made them itself and counts them in. Anything else is a
-// gap, which must not happen as long as a connection lasts.
+// snapshot from OK JOIN or OK MEMBERS, then each change that is numbered one higher, whoever made
+// it. Anything else is a gap, which must not happen as long as a connection lasts.
 
 import LineProtocol
 
@@ -14,32 +13,18 @@ struct Replica {
 
   private(set) var version: RosterVersion
   private(set) var entries: [Entry]
-  /// Changes of its own that came after `version`.
-  private(set) var ownChanges: UInt64 = 0
 
   init(_ version: RosterVersion, _ entries: [Entry]) {
     self.version = version
     self.entries = entries
   }
 
-  /// The version that the server must have when all is quiet.
-  var present: RosterVersion {
-    RosterVersion(start: version.start, number: version.number + ownChanges)
-  }
-
-  /// The program itself has another name or place.
-  mutating func changeOwn(_ before: MemberName, to member: Member) throws(Wrong) {
-    guard let at = index(before) else { throw Wrong("\(before) is not in its own replica") }
-    entries[at].member = member
-    ownChanges += 1
-  }
+  func contains(_ name: MemberName) -> Bool { index(name) != nil }
 
   mutating func apply(_ message: Message, _ version: RosterVersion) throws(Wrong) {
-    let number = self.version.number
-    guard version.start == self.version.start, version.number > number,
-      version.number <= number + 1 + ownChanges
-    else { throw Wrong("gap: version \(version) came after \(present)") }
-    ownChanges -= version.number - number - 1
+    guard version.start == self.version.start, version.number == self.version.number + 1 else {
+      throw Wrong("gap: version \(version) came after \(self.version)")
+    }
     self.version = version
     guard let source = message.source else { throw Wrong("a change without a source") }
     switch message.content {
@@ -72,8 +57,8 @@ struct Replica {
 
   /// Holds the replica against the group as it is.
   func compare(with group: Group, version: String, but own: Person) throws(Wrong) {
-    guard present.description == version else {
-      throw Wrong("its replica of \(group.name) has version \(present), the server \(version)")
+    guard self.version.description == version else {
+      throw Wrong("its replica of \(group.name) has version \(self.version), not \(version)")
     }
     let members = group.seats.map { $0.person.wire.description }
     guard entries.map(\.member.description) == members else {

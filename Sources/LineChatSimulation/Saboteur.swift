@@ -63,6 +63,25 @@ func spoilLines(_ said: inout [[[UInt8]]], _ sabotage: Sabotage, _ world: World)
     if let at = deliveries.first, said[victim][at].first == 0x3A {
       said[victim][at].insert(contentsOf: "@x=y ".utf8, at: 0)
     }
+  case .loseOwnChange:
+    // What a program hears right before the answer is what it has changed itself.
+    for lines in said.indices {
+      let own = said[lines].indices.dropLast().first { at in
+        isDelivery(said[lines][at]) && isReply(said[lines][at + 1], "OK NICK")
+          && said[lines][at].starts(with: "@version=".utf8)
+      }
+      if let own { said[lines].remove(at: own) }
+    }
+  case .loseOutcome:
+    for lines in said.indices {
+      for at in said[lines].indices where isReply(said[lines][at], "OK ") {
+        guard let (tags, rest) = try? Ear.split(said[lines][at]), tags["plain"] != nil else {
+          continue
+        }
+        let label = tags["label"].map { Array("@label=\($0) ".utf8) } ?? []
+        said[lines][at] = label + rest
+      }
+    }
   case .confirmFailedWrite, .failWrittenWrite, .forgetTicket, .forgetReset, .forgetClose,
     .forgetResume, .forgetTick, .loseLine, .loseRecord, .repeatVersions:
     break

@@ -293,7 +293,7 @@ final class ServerNode: Node {
     switch (item, sent.kind) {
     case (.line(let bytes), .line) where bytes.elementsEqual(sent.bytes):
       world.note("\(caller.number) \(caller.person.name)> \(Ear.text(sent.bytes))")
-      model.receive(sent.bytes, from: caller, sent)
+      model.receive(sent.bytes, from: caller)
     case (.refused(let refusal), .badEncoding) where refusal.code == .badEncoding,
       (.refused(let refusal), .tooLong) where refusal.code == .lineTooLong:
       world.note("\(caller.number) \(caller.person.name)> (\(refusal.code))")

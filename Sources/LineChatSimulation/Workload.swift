@@ -113,10 +113,10 @@ enum Workload {
     switch work {
     case .msg:
       if world.chance(4) {
-        let words = [name(world), name(world), "relay", "nobody", "Relay"]
-        let count = world.random(0...3)
-        tags.append(
-          "to=" + words.shuffled(using: &world.random).prefix(count).joined(separator: ","))
+        var words = [name(world), name(world), name(world), "relay", "nobody", "Relay", "9x", ""]
+        words = Array(words.shuffled(using: &world.random).prefix(world.random(0...4)))
+        if world.chance(10) { words += (1...world.random(60...66)).map { "n\($0)" } }
+        tags.append("to=" + words.joined(separator: ","))
       }
       if world.chance(3) { tags.append("msgid=00c0ffee00c0ffee.\(world.steps + 1)") }
       if world.chance(3) {

@@ -99,6 +99,13 @@ public struct Tags: Hashable, Sendable, Sequence {
     return tags
   }
 
+  /// What `render` appends.
+  package var byteCount: Int {
+    let buffer = ByteBuffer()
+    render(into: buffer)
+    return buffer.count
+  }
+
   /// Appends `@key=value;key=value ` with its space; nothing if there are no tags.
   package func render(into buffer: ByteBuffer) {
     var separator: UInt8 = 0x40

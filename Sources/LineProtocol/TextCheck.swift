@@ -1,7 +1,7 @@
 // What text may hold, checked once for every byte that comes in: UTF-8 as Unicode defines it (no
 // overlong forms, no surrogates, nothing beyond U+10FFFF), and none of the characters with which
 // one person could write into another's terminal: C0 controls but TAB, DEL, C1 controls, line and
-// paragraph separators, bidirectional embeddings and overrides.
+// paragraph separators, bidirectional embeddings, overrides and isolates.
 //
 // Printable ASCII is passed sixteen bytes at a time; everything else a character at a time.
 
@@ -64,6 +64,8 @@ enum TextCheck {
       if lead == 0xED && second > 0x9F { return 0 }
       // E2 80 A8 to E2 80 AE are U+2028 to U+202E.
       if lead == 0xE2, second == 0x80, bytes[at + 2] >= 0xA8, bytes[at + 2] <= 0xAE { return 0 }
+      // E2 81 A6 to E2 81 A9 are U+2066 to U+2069.
+      if lead == 0xE2, second == 0x81, bytes[at + 2] >= 0xA6, bytes[at + 2] <= 0xA9 { return 0 }
       return 3
     case 0xF0...0xF4:
       guard left >= 4, isTail(second), isTail(bytes[at + 2]), isTail(bytes[at + 3]) else {
@@ -117,6 +119,11 @@ extension TextCheck {
           "U+20\(hexDigits(bytes[place + 2] &- 0x80)) turns the direction of text; leave it out"
       default: break
       }
+    }
+    if byte == 0xE2, place + 2 < bytes.count, bytes[place + 1] == 0x81,
+      (0xA6...0xA9).contains(bytes[place + 2])
+    {
+      return "U+20\(hexDigits(bytes[place + 2] &- 0x40)) turns the direction of text; leave it out"
     }
     return "that is not UTF-8 (byte \(hex(byte)) at position \(place + 1)); "
       + "set your terminal or program to UTF-8"

@@ -7,7 +7,7 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible, WireWord {
   /// Whose messages are counted.
   public var stream: UInt64
 
-  /// The message among them: 1 or more.
+  /// The message among them: 1 or more. In a receipt 0 says that nothing of the stream was taken yet.
   public var sequence: UInt64
 
   static let byteCountMax = 16 + 1 + 20
@@ -15,6 +15,14 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible, WireWord {
   /// Nil if `sequence` is 0.
   public init?(stream: UInt64, sequence: UInt64) {
     guard sequence > 0 else { return nil }
+    self.stream = stream
+    self.sequence = sequence
+  }
+
+  /// What a receipt names where nothing of a stream has been taken.
+  public static func nothing(of stream: UInt64) -> MessageID { MessageID(unchecked: stream, 0) }
+
+  private init(unchecked stream: UInt64, _ sequence: UInt64) {
     self.stream = stream
     self.sequence = sequence
   }
@@ -34,7 +42,7 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible, WireWord {
       guard let digit = hexadecimalDigit(byte), byte < 65 || byte > 70 else { return nil }
       stream = stream << 4 | UInt64(digit)
     }
-    self.init(stream: stream, sequence: sequence)
+    self.init(unchecked: stream, sequence)
   }
 
   /// Sixteen lower-case hexadecimal digits, a dot, a decimal number.

@@ -23,6 +23,9 @@ package enum WireLimits {
   /// A `label`: room for a UUID and some words; it is repeated on every data line of a reply.
   package static let labelBytes = 64
 
+  /// Names in a `to`: as many as fit into the prefix of a line at their longest, and a few.
+  package static let recipients = 64
+
   /// A telnet subnegotiation from IAC to SE: terminal types and window sizes take less than 100.
   package static let telnetSubnegotiationBytes = 512
 

@@ -4,6 +4,7 @@
 // Threads: the main one runs the server; one waits for signals; one writes the log.
 
 import ArgumentParser
+import CommandLineSupport
 import Glibc
 import LineChat
 import Logging
@@ -41,7 +42,7 @@ struct Linechatd: ParsableCommand {
     let logger = settings.logger(writer)
     let server = Server(settings.server, logger: logger)
     do {
-      Signals.handle(stopping: server, logger, writer)
+      Signals.handle(logger, writer) { server.stop() }
       try server.start()
       tellHowToJoin(server.addresses, logger)
       try server.run()

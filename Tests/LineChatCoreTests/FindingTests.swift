@@ -243,6 +243,7 @@ struct FindingTests {
       carol> WAIT 5 1
       + o owner
       o> FORGET carol
+      carol< :carol@relay LEAVE ops forgotten by the server's owner
       bob< :carol@relay LEAVE ops forgotten by the server's owner
       o< OK FORGET carol 1
       bob> MSG ops hi
@@ -269,6 +270,7 @@ struct FindingTests {
       node< MEMBER ops node@10.0.0.3:5001 online tags reachable
       $ 10.0.0.3:5001
       node> @x=1 JOIN dev :5002
+      node< @version=7.2;time={} :node@10.0.0.3:5002 JOIN ops
       node< {*}
       node< {*}
       ? 10.0.0.3:5002

@@ -198,6 +198,40 @@ struct LaneTests {
       """)
   }
 
+  @Test("who says again that it listens there is dialled again, until it has been found")
+  func dialledAgain() {
+    let stage = Stage()
+    stage.play(
+      """
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ~ 10.0.0.3:5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      ? 10.0.0.3:5001
+      ~ 10.0.0.3:5001
+      node< MEMBER ops node@10.0.0.3:5001 online tags
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 name=node
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      $ 10.0.0.3:5001
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      """)
+  }
+
   @Test("another who has got its address hears nothing")
   func anotherAnswers() {
     let stage = Stage()
@@ -257,6 +291,48 @@ struct LaneTests {
     #expect(again[0].tags["prev"] == nil && again[1].tags["prev"] == "1")
     for _ in 1...2 { stage.disk() }
     stage.send("node", "@x=1 ACK ops \(again[1].tags["msgid"]!)")
+    #expect(stage.directory.durableState().kept.isEmpty)
+  }
+
+  @Test("a receipt for what the server keeps is the server's, whomever it names; others go on")
+  func receiptsWithNames() {
+    let stage = Stage()
+    stage.play(
+      """
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops relay
+      node< {*}
+      node< {*}
+      eve> @x=1 NICK eve
+      eve< OK NICK eve
+      alice> MSG ops one
+      alice< OK MSG ops 1/1
+      alice> PM node two
+      alice< OK PM node
+      alice> MSG ops three
+      alice< OK MSG ops 1/1
+      """, ignoringHeard: true)
+    let ids = stage.take("node").compactMap { try? Message(parsing: $0).tags["msgid"] }
+    #expect(ids.count == 3)
+    stage.play(
+      """
+      node> @to=eve ACK ops \(ids[0])
+      node> @to=guest3 ACK node \(ids[1])
+      node> @to=eve ACK ops 00c0ffee00c0ffee.7
+      eve< :node@relay ACK ops 00c0ffee00c0ffee.7
+      """)
+    stage.gone("node")
+    stage.play(
+      """
+      + node
+      node> @x=1 NICK node
+      node< OK NICK node
+      node< @msgid=\(ids[2]);time={} :guest3@relay MSG ops three
+      node> @to=nobody ACK ops \(ids[2])
+      node> @to=eve ACK ops \(ids[2])
+      eve< :node@relay ACK ops \(ids[2])
+      """)
     #expect(stage.directory.durableState().kept.isEmpty)
   }
 

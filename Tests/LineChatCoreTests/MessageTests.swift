@@ -58,34 +58,6 @@ struct MessageTests {
       """)
   }
 
-  @Test("to= narrows a message; unknown names do not count")
-  func narrowed() {
-    three().play(
-      """
-      eve> @to=bob,nobody,BOB MSG lobby psst
-      eve< OK MSG lobby 1/1
-      bob< :eve@relay MSG lobby psst
-      eve> @to=relay MSG lobby to the hosted
-      eve< OK MSG lobby 2/2
-      alice< :eve@relay MSG lobby to the hosted
-      bob< :eve@relay MSG lobby to the hosted
-      eve> @to=nobody MSG lobby x
-      eve< OK MSG lobby 0/0
-      """)
-  }
-
-  @Test("what is narrowed keeps its place among what is said to all")
-  func narrowedInOrder() {
-    let stage = three()
-    stage.receive("eve", "MSG lobby one")
-    stage.receive("eve", "@to=bob MSG lobby two")
-    stage.receive("eve", "MSG lobby three")
-    stage.settle()
-    #expect(
-      stage.take("bob") == ["one", "two", "three"].map { ":eve@relay MSG lobby \($0)" })
-    #expect(stage.take("alice") == ["one", "three"].map { ":eve@relay MSG lobby \($0)" })
-  }
-
   @Test("one need not be in the group to say something there, but it must be there")
   func guests() {
     three().play(

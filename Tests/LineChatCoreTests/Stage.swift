@@ -2,7 +2,8 @@
 // it is moved, a disk that answers at once or when told, and transcripts as scripts.
 //
 //   alice> NICK alice        alice's connection sends a line (opened at its first use)
-//   alice< OK NICK alice     it hears exactly this next; {} stands for one word, {*} for the rest
+//   alice< OK NICK alice     it hears exactly this next; {} stands for one word or the end of
+//                            one, {*} for the rest of the line
 //   + alice 10.0.0.2         opens it from that address (default 127.0.0.1; `unix`; a key after it)
 //   - alice                  it is gone (reset)
 //   . alice                  its input ends
@@ -271,7 +272,10 @@ final class Stage {
     let wanted = pattern.split(separator: " ", omittingEmptySubsequences: false)
     for (index, want) in wanted.enumerated() {
       if want == "{*}" { return true }
-      guard index < parts.count, want == "{}" || want == parts[index] else { return false }
+      guard index < parts.count else { return false }
+      let isRight =
+        want.hasSuffix("{}") ? parts[index].hasPrefix(want.dropLast(2)) : parts[index] == want
+      guard isRight else { return false }
     }
     return parts.count == wanted.count
   }

@@ -273,7 +273,7 @@ struct DataDirectoryTests {
     let path = try String(#require(line.split(separator: " ").last))
     let owner = try TestClient(ListenAddress(parsing: "unix:\(path)"))
     try owner.line(startingWith: "INFO ")
-    #expect(OwnerSocket.path(in: long) == path)
+    #expect(OwnerSocket.server.path(in: long) == path)
     var status = stat()
     let parent = String(path.dropLast("/linechatd.sock".count))
     #expect(lstat(parent, &status) == 0 && status.st_mode & 0o777 == 0o700)

@@ -41,11 +41,11 @@ struct ListenAddressTests {
     // 192.0.2.0/24 is for documentation; no machine has it.
     for text in ["192.0.2.1:0", "no-such-host.invalid:0"] {
       let address = try ListenAddress(parsing: text)
-      let error = #expect(throws: ServerError.self) { try Listener.bind(address) }
+      let error = #expect(throws: ServerError.self) { try Listener.bind(address, for: "test") }
       #expect(error?.kind == .noSuchAddress)
     }
     let address = try ListenAddress(parsing: "unix:/no/such/directory/socket")
-    #expect(throws: ServerError.self) { try Listener.bind(address) }
+    #expect(throws: ServerError.self) { try Listener.bind(address, for: "test") }
   }
 
   @Test("beyond loopback are told apart, and get an address that others can use")

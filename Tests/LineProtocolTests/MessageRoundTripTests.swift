@@ -132,7 +132,7 @@ enum MessageGenerator {
 
   /// Something to say: never blank, with spaces anywhere and characters of every length.
   private static func text(_ random: inout SeededGenerator) -> String {
-    let characters = Array("abc xyz  :@;=\\#é߿€日本語😀\u{10FFFF}\u{301}\u{2066}\u{FEFF}\t~")
+    let characters = Array("abc xyz  :@;=\\#é߿€日本語😀\u{10FFFF}\u{301}\u{206A}\u{FEFF}\t~")
     var text = String((0..<random.below(40)).map { _ in random.pick(characters) })
     text.insert("!", at: text.index(text.startIndex, offsetBy: random.below(text.count + 1)))
     return text

@@ -87,7 +87,8 @@ struct TextTests {
   @Test("characters of several bytes pass across the borders of blocks")
   func borders() {
     for character in [
-      "é", "€", "😀", "\u{10FFFF}", "\u{2027}", "\u{202F}", "\u{A0}", "\u{2066}", "\u{FEFF}",
+      "é", "€", "😀", "\u{10FFFF}", "\u{2027}", "\u{202F}", "\u{A0}", "\u{2065}", "\u{206A}",
+      "\u{FEFF}",
     ] {
       for before in 0..<34 {
         let text =
@@ -131,6 +132,8 @@ struct TextTests {
       ([0xC2, 0x9B], "U+009B is a control character; leave it out"),
       ([0xE2, 0x80, 0xA8], "U+2028 separates lines; send one line at a time"),
       ([0xE2, 0x80, 0xAE], "U+202E turns the direction of text; leave it out"),
+      ([0xE2, 0x81, 0xA6], "U+2066 turns the direction of text; leave it out"),
+      ([0xE2, 0x81, 0xA9], "U+2069 turns the direction of text; leave it out"),
       ([0x61, 0xFF], "byte 0xFF begins no telnet command known here; send UTF-8 text"),
       (
         [0x61, 0xE9, 0x62],
@@ -146,7 +149,7 @@ struct TextTests {
     "no refusal's text holds a character that a line refuses: every byte, alone and behind others")
   func cleanTexts() {
     for first in UInt8.min...UInt8.max {
-      for second: UInt8 in [0x00, 0x0D, 0x1B, 0x61, 0x80, 0x85, 0xA8, 0xFF] {
+      for second: UInt8 in [0x00, 0x0D, 0x1B, 0x61, 0x80, 0x81, 0x85, 0xA6, 0xA8, 0xFF] {
         for refusal in refusals([first, second]) + refusals([0xE2, first, second]) {
           #expect(isClean(refusal.text) && !refusal.text.isEmpty)
         }

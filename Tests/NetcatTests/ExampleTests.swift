@@ -72,7 +72,8 @@ struct ExampleTests {
     "notify.sh takes out what is refused",
     arguments: [
       ("a\u{1B}[31mred\u{07}\u{7F}", "a[31mred"), ("a\tb\r\nc", "a\tb  c"),
-      ("\u{9B}31m \u{85}x\u{2028}\u{202E}y", "31m xy"), ("größe 你好 🙂", "größe 你好 🙂"),
+      ("\u{9B}31m \u{85}x\u{2028}\u{202E}y\u{2066}\u{2069}", "31m xy"),
+      ("größe 你好 🙂", "größe 你好 🙂"),
       ("NICK x\nQUIT\nMSG ops y", "NICK x QUIT MSG ops y"), ("  two  spaces  ", "  two  spaces"),
       ("$(id) `id` \\n %s 'q' \"q\" *", "$(id) `id` \\n %s 'q' \"q\" *"),
     ])

@@ -23,6 +23,13 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     case isDialled
     case isLetGo
     case connectsAsOwner
+    /// A node of that name, at a host of its own and the port of this name.
+    case isNode(group: String, host: String, port: String)
+    case knows(String)
+    case nodeIsStopped
+    case nodeIsStartedAgain
+    case connectsToNode(String, from: String?)
+    case connectsToSocket(of: String)
     case serverIsStopped
     case serverIsRestarted
     case serverHasFullDisk
@@ -120,6 +127,8 @@ extension Transcript {
     case "is let go": return .isLetGo
     case "connects to linechatd.sock": return .connectsAsOwner
     case "is stopped" where who == "server": return .serverIsStopped
+    case "is stopped": return .nodeIsStopped
+    case "is started again": return .nodeIsStartedAgain
     case "is restarted" where who == "server": return .serverIsRestarted
     case "has a full disk" where who == "server": return .serverHasFullDisk
     default: break
@@ -129,6 +138,17 @@ extension Transcript {
     }
     if let match = words.wholeMatch(of: /listens at \{([a-z]+[0-9]*)\}/) {
       return .listens(port: String(match.1))
+    }
+    let node = /is a node in (\S+), at (127\.0\.0\.\d+):\{([a-z]+[0-9]*)\}/
+    if let match = words.wholeMatch(of: node) {
+      return .isNode(group: String(match.1), host: String(match.2), port: String(match.3))
+    }
+    if let match = words.wholeMatch(of: /knows ([a-z]+)/) { return .knows(String(match.1)) }
+    if let match = words.wholeMatch(of: /connects to ([a-z]+)'s node\.sock/) {
+      return .connectsToSocket(of: String(match.1))
+    }
+    if let match = words.wholeMatch(of: /connects to ([a-z]+)(?: from (127\.0\.0\.\d+))?/) {
+      return .connectsToNode(String(match.1), from: match.2.map { String($0) })
     }
     let flood = /says lines of (\d+) bytes in (\S+), until nobody is left there/
     if let match = words.wholeMatch(of: flood), let bytes = Int(match.1) {

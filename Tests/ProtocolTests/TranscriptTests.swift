@@ -64,6 +64,7 @@ private final class Play {
   private let disk = TestDisk()
   private var server: TestServer
   private var ears: [String: Ear] = [:]
+  private var nodes: [String: NodePlayer] = [:]
   private var connections: [String: TestClient] = [:]
   private var order: [String] = []
   /// Those whose greeting has been read.
@@ -99,7 +100,10 @@ private final class Play {
   }
 
   /// The connections go first: the server, in its end, waits for theirs.
-  deinit { connections = [:] }
+  deinit {
+    connections = [:]
+    nodes = [:]
+  }
 
   func perform(_ step: Transcript.Step) throws {
     switch step.action {
@@ -140,9 +144,18 @@ private final class Play {
     case .isLetGo: try ear(step.who).beLetGo()
     case .connectsAsOwner:
       let path = "unix:\(directory.path)/linechatd.sock"
-      connections[step.who] = try TestClient(ListenAddress(parsing: path))
-      order.append(step.who)
-    case .serverIsStopped: server.server.stop()
+      add(step.who, try TestClient(ListenAddress(parsing: path)))
+    case .isNode(let group, let host, let port):
+      nodes[step.who] = try NodePlayer(
+        step.who, in: group, at: host, port: placeholders[port].flatMap { UInt16($0) }, server)
+      placeholders[port] = nodes[step.who].map { String($0.port) }
+    case .knows(let other): try node(step.who).knows(other)
+    case .nodeIsStopped: try node(step.who).stop()
+    case .nodeIsStartedAgain: try node(step.who).start()
+    case .connectsToNode(let name, let source):
+      try add(step.who, node(name).connection(from: source))
+    case .connectsToSocket(let name): try add(step.who, node(name).ownersConnection())
+    case .serverIsStopped: server.stop()
     case .serverIsRestarted: try restart()
     case .serverHasFullDisk: disk.fill()
     }
@@ -156,6 +169,16 @@ private final class Play {
     closed = []
     server.stop()
     server = try Play.server(transcript, directory, disk)
+  }
+
+  private func add(_ who: String, _ connection: TestClient) {
+    connections[who] = connection
+    order.append(who)
+  }
+
+  private func node(_ name: String) throws -> NodePlayer {
+    guard let node = nodes[name] else { throw Difference(description: "there is no node \(name)") }
+    return node
   }
 
   private func ear(_ who: String) throws -> Ear {
@@ -185,7 +208,7 @@ private final class Play {
   private func greeting(of who: String) throws {
     let connection = try connection(who)
     guard greeted.insert(who).inserted else { return }
-    guard let line = try connection.line(), line.hasPrefix("INFO linechatd ") else {
+    guard let line = try connection.line(), line.hasPrefix("INFO linechat") else {
       throw Difference(description: "was not greeted")
     }
   }

@@ -211,6 +211,12 @@ package final class TestClient {
     return try line { $0.hasPrefix("OK ") || $0.hasPrefix("ERR ") || $0.hasPrefix("PONG") }
   }
 
+  /// Something can be read at this moment, be it the end.
+  package var hasInput: Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return consumed < buffer.count || poll(&entry, 1, 0) > 0
+  }
+
   /// Everything up to the end of the stream, as lines.
   package func linesToEnd() throws -> [String] {
     var lines: [String] = []
@@ -261,6 +267,17 @@ package final class TestClient {
     "the last lines: \(history.suffix(8)), then '\(unfinishedLine.prefix(200))'"
   }
 
+  /// Where the other side comes from, as it looks from here.
+  package func peerHost() throws -> IPAddress? {
+    var address = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) }
+    }
+    guard result == 0 else { throw TestFailure("getpeername: errno \(errno)") }
+    return IPAddress(of: address)
+  }
+
   // MARK: Ending
 
   /// Our side says no more; the other may.
@@ -276,5 +293,25 @@ package final class TestClient {
     var option = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     close()
+  }
+}
+
+extension IPAddress {
+  /// The host in an address that the kernel gave; nil for one without.
+  init?(of address: sockaddr_storage) {
+    let family = Int32(address.ss_family)
+    guard family == AF_INET || family == AF_INET6 else { return nil }
+    self = withUnsafeBytes(of: address) { bytes in
+      if family == AF_INET {
+        let form = bytes.loadUnaligned(as: sockaddr_in.self)
+        return IPAddress(v4: UInt32(bigEndian: form.sin_addr.s_addr))
+      }
+      let form = bytes.loadUnaligned(as: sockaddr_in6.self)
+      return withUnsafeBytes(of: form.sin6_addr) {
+        IPAddress(
+          high: UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+          low: UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+      }
+    }
   }
 }

@@ -8,6 +8,7 @@ import LineProtocol
 
 package final class TestListener {
   package let port: UInt16
+  package let host = IPAddress(v4: 0x7F00_0001)
   private var descriptor: Int32 = -1
   private var filling: [Int32] = []
 
@@ -25,11 +26,12 @@ package final class TestListener {
     return port
   }
 
-  private static func bound(to wanted: UInt16?) throws -> (descriptor: Int32, port: UInt16) {
-    let descriptor = socket(AF_INET, kind, 0)
+  static func bound(
+    to wanted: UInt16?, of host: IPAddress = IPAddress(v4: 0x7F00_0001)
+  ) throws -> (descriptor: Int32, port: UInt16) {
+    let descriptor = socket(SocketAddress.family(of: host), kind, 0)
     var on: Int32 = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-    let host = IPAddress(v4: 0x7F00_0001)
     for _ in 1...1_000 {
       let port = wanted ?? .random(in: 20_000..<32_768)
       if SocketAddress.with(host, port: port, { bind(descriptor, $0, $1) }) == 0 {
@@ -42,9 +44,16 @@ package final class TestListener {
     throw TestFailure("bind: errno \(code)")
   }
 
+  package func endpoint() throws -> Endpoint {
+    guard let endpoint = Endpoint(address: IPAddress(v4: 0x7F00_0001), port: port) else {
+      throw TestFailure("not bound")
+    }
+    return endpoint
+  }
+
   deinit { close() }
 
-  private static let kind = Int32(
+  static let kind = Int32(
     bitPattern: SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
   package func close() {

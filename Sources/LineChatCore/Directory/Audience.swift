@@ -69,26 +69,45 @@ extension Directory {
     fanOut.publish(to: channel, except: own, encode)
   }
 
-  /// Tells a change of a group's roster to the others: those who speak tags get its version.
+  /// Tells a change of a group's roster to the others, and to the member's `own` session where that
+  /// would not know of it otherwise: those who speak tags get its version.
   mutating func tellChange(
-    of member: Int32, in group: Int32, now: Instant,
+    of member: Int32, in group: Int32, own: UInt32? = nil, now: Instant,
     _ encode: (_ buffer: ByteBuffer, _ name: GroupName) -> Void
   ) {
     let name = groups[group].name
     let version = groups[group].roster.version
     let stamp = clock.stamp(now)
-    publish(to: group, from: member, isTagged: false) { buffer in
+    func write(_ buffer: ByteBuffer, isTagged: Bool) {
+      if isTagged {
+        var tags = Tags()
+        tags["version"] = version.description
+        tags["time"] = Timestamp.text(stamp)
+        tags.render(into: buffer)
+      }
       encode(buffer, name)
       buffer.append("\n")
     }
-    publish(to: group, from: member, isTagged: true) { buffer in
-      var tags = Tags()
-      tags["version"] = version.description
-      tags["time"] = Timestamp.text(stamp)
-      tags.render(into: buffer)
-      encode(buffer, name)
-      buffer.append("\n")
-    }
+    publish(to: group, from: member, isTagged: false) { write($0, isTagged: false) }
+    publish(to: group, from: member, isTagged: true) { write($0, isTagged: true) }
+    guard let own else { return }
+    let isTagged = sessions[own].speaksTags
+    tellOwn(own) { write($0, isTagged: isTagged) }
+  }
+
+  /// Tells a session of a change in a group that it has made itself, or that was made of it; the
+  /// others have been told, so its share of what was said there before is cut. It counts as a reply:
+  /// who takes another name in a thousand groups, again and again, is listened to again in the next
+  /// round. Behind a long listing it waits for that.
+  func tellOwn(_ session: UInt32, _ encode: (ByteBuffer) -> Void) {
+    fanOut.send(to: session, isReply: !fanOut.isHeld(session), encode)
+  }
+
+  /// The member's session, if that speaks tags: a program's copies of rosters must not miss what the
+  /// member itself has changed.
+  func program(of member: Int32) -> UInt32? {
+    let session = members[member].session
+    return session >= 0 && sessions[session].speaksTags ? UInt32(session) : nil
   }
 
   /// Everything said to the session so far comes before what is sent to it next.

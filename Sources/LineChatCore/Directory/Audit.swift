@@ -268,8 +268,6 @@ extension Deadline.Kind {
 extension FanOut {
   var channelsInUse: Int { channels.count - freeChannels.count }
 
-  func isHeld(_ session: UInt32) -> Bool { outlets[Int(session)].isHeld }
-
   /// What is wrong between two rounds.
   func auditProblems() -> [String] {
     var audit = Audit()

@@ -54,7 +54,12 @@ extension Directory {
   mutating func dialBack(_ member: Int32, now: Instant) {
     guard case .direct = members[member].place, members[member].speaksTags else { return }
     var lane = lanes[member] ?? Lane(number: nextTicket().number)
-    guard lane.link == nil, !lane.isQueuedForDial else { return }
+    guard !lane.isQueuedForDial else { return }
+    // It may have begun to listen after the dial that is under way came there.
+    guard lane.link == nil else {
+      lanes[member]!.isDialWanted = true
+      return
+    }
     lane.isQueuedForDial = true
     lanes[member] = lane
     dialQueue.append(member)
@@ -132,6 +137,7 @@ extension Directory {
   mutating func linkBroke(_ session: UInt32, reason: String, now: Instant) {
     let member = sessions[session].member
     counters.failedDials += 1
+    let isDialWanted = lanes[member]?.isDialWanted == true
     dropLink(session)
     guard lanes[member] != nil else { return startDials() }
     if members[member].session < 0 { laneBroke(member) }
@@ -146,6 +152,7 @@ extension Directory {
         .unreachable(
           members[member].wire, reason: reason, retrySeconds: Int((pause + 999_999) / 1_000_000))))
     if expiring.remove(member) != nil { expire(member, now: now) }
+    if isDialWanted && members.holds(member) { dialBack(member, now: now) }
     startDials()
   }
 
@@ -178,6 +185,7 @@ extension Directory {
     if lanes[member]?.link == session {
       lanes[member]!.link = nil
       lanes[member]!.isLate = false
+      lanes[member]!.isDialWanted = false
     }
     for (endpoint, holder) in dialledPlaces where holder == session {
       dialledPlaces[endpoint] = nil

@@ -20,6 +20,8 @@
 //   - A name has one holder, whatever its case. A group exists as long as somebody is in it.
 //   - A version of a group never comes twice: a group made anew goes on from a counter of the
 //     whole server.
+//   - Every change of a roster is told with its version to the programs that are in it, whoever made
+//     it. Only who joins or leaves by its own request has that from the reply.
 //   - What comes from a connection never traps: preconditions guard against our own faults only.
 
 import DequeModule

@@ -46,6 +46,8 @@ struct Lane {
   /// Not to be dialled before, on the monotonic clock.
   var retryAt: Int64 = 0
   var isQueuedForDial = false
+  /// Where the present dial fails, its member is dialled again at once.
+  var isDialWanted = false
   /// The present dial takes longer than a sender waits: nobody else is to wait for it.
   var isLate = false
 
@@ -282,9 +284,10 @@ extension Directory {
   }
 
   func replyToMessage(
-    _ session: UInt32, _ label: String?, _ name: GroupName, handed: Int, others: Int, kept: Int
+    _ session: UInt32, _ label: String?, _ name: GroupName, handed: Int, others: Int, kept: Int,
+    and more: Tags = Tags()
   ) {
-    reply(session, label) { buffer in
+    reply(session, label, and: more) { buffer in
       buffer.append("OK MSG ")
       buffer.append(name)
       buffer.append(byte: UInt8(ascii: " "))
@@ -343,6 +346,11 @@ extension Directory {
     lane.sent -= sentBefore.count { $0.id.stream == id.stream && $0.id.sequence <= id.sequence }
     lane.queue.removeAll { $0.id.stream == id.stream && $0.id.sequence <= id.sequence }
     takeOut(Array(arrived), of: &lane, member, now: now)
+  }
+
+  /// Whether something of that stream waits for the member's acknowledgement.
+  func keepsStream(_ stream: UInt64, for member: Int32) -> Bool {
+    lanes[member]?.queue.contains { $0.id.stream == stream } == true
   }
 
   private mutating func takeOut(

@@ -55,7 +55,7 @@ extension Directory {
   }
 
   /// Plain members hear it once, after what was said under the old name; those who speak tags hear
-  /// it once for each group, with its version.
+  /// it once for each group, with its version, and so does the member itself.
   private mutating func tellRename(
     _ before: LineProtocol.Member, to name: MemberName, of member: Int32,
     in memberships: [Membership], now: Instant
@@ -64,6 +64,7 @@ extension Directory {
     let sweep = nextSweep()
     let own = members[member].session
     if own >= 0 { sessions[own].sweep = sweep }
+    let program = program(of: member)
     for membership in memberships {
       let group = groups[membership.group]
       for hearer in fanOut.subscribers(group.plain) where sessions[hearer].sweep != sweep {
@@ -71,7 +72,7 @@ extension Directory {
         cutShares(of: hearer)
         fanOut.send(to: hearer, isReply: false) { appendRename($0, before, name) }
       }
-      publish(to: membership.group, from: member, isTagged: true) { buffer in
+      func write(_ buffer: ByteBuffer) {
         var tags = Tags()
         tags["version"] = group.roster.version.description
         tags["group"] = group.name.description
@@ -79,6 +80,8 @@ extension Directory {
         tags.render(into: buffer)
         appendRename(buffer, before, name)
       }
+      publish(to: membership.group, from: member, isTagged: true, write)
+      if let program { tellOwn(program, write) }
     }
   }
 
@@ -141,7 +144,7 @@ extension Directory {
   }
 
   /// The session's present member, which has no durable membership, becomes the one it took up;
-  /// it brings along the groups where that one is not.
+  /// it brings along the groups where that one is not, and leaves the others under its old name.
   private mutating func move(_ guest: Int32, into member: Int32, _ request: Request) {
     let session = request.session
     let before = members[guest].wire
@@ -159,7 +162,9 @@ extension Directory {
     var transferred: [Membership] = []
     for membership in brought {
       if groups[membership.group].roster.contains(name) {
-        removeMembership(guest, membership.group, reason: "", isTold: true, now: request.now)
+        removeMembership(
+          guest, membership.group, reason: "", isTold: true, own: program(of: member),
+          now: request.now)
       } else {
         members[guest].memberships.removeAll { $0.group == membership.group }
         let bare = Membership(group: membership.group, slot: -1, isDurable: false)
@@ -173,7 +178,7 @@ extension Directory {
     tellRename(before, to: name, of: member, in: transferred, now: request.now)
     members[member].seenAt = request.now.wallMicroseconds
     if members[member].place != before.place {
-      tellPlace(of: member, in: transferred, now: request.now)
+      tellPlace(of: member, in: transferred, listed: nil, now: request.now)
     }
     for membership in members[member].memberships { subscribe(member, membership.group) }
     noteTags(member, request.isTagged, isPresenceNew: true)
@@ -211,6 +216,8 @@ extension Directory {
     } else {
       noteTags(member, request.isTagged)
     }
+    // It says once more that it listens there; perhaps it does now.
+    if place != nil && !members[member].isReachable { dialBack(member, now: request.now) }
     try listMembers(of: name, request, as: .join)
   }
 
@@ -304,7 +311,8 @@ extension Directory {
       members[member].place = place
       let wasReachable = members[member].isReachable
       members[member].isReachable = false
-      tellPlace(of: member, in: members[member].memberships, now: now)
+      tellPlace(
+        of: member, in: members[member].memberships, listed: present?.group, now: now)
       if wasReachable { tellPresence(of: member) }
       leavePlace(of: member, now: now)
       effects.append(.event(.moved(members[member].wire, from: before)))
@@ -324,11 +332,16 @@ extension Directory {
     }
   }
 
-  /// The member has another place in groups where it is already.
-  private mutating func tellPlace(of member: Int32, in memberships: [Membership], now: Instant) {
+  /// The member has another place in groups where it is already. It is told so itself but for the
+  /// one that is listed to it anyhow.
+  private mutating func tellPlace(
+    of member: Int32, in memberships: [Membership], listed: Int32?, now: Instant
+  ) {
+    let program = program(of: member)
     for membership in memberships {
-      changeEntry(of: member, called: members[member].name, in: membership.group)
-      tellJoin(of: member, in: membership.group, now: now)
+      let group = membership.group
+      changeEntry(of: member, called: members[member].name, in: group)
+      tellJoin(of: member, in: group, own: group == listed ? nil : program, now: now)
     }
   }
 
@@ -356,9 +369,11 @@ extension Directory {
           state.wire, groups[group].name, members: groups[group].roster.count)))
   }
 
-  private mutating func tellJoin(of member: Int32, in group: Int32, now: Instant) {
+  private mutating func tellJoin(
+    of member: Int32, in group: Int32, own: UInt32? = nil, now: Instant
+  ) {
     let wire = members[member].wire
-    tellChange(of: member, in: group, now: now) { buffer, name in
+    tellChange(of: member, in: group, own: own, now: now) { buffer, name in
       appendSource(buffer, wire)
       buffer.append("JOIN ")
       buffer.append(name)
@@ -398,9 +413,11 @@ extension Directory {
       text: "there is no group \(name); JOIN \(name) makes it, GROUPS lists those there are")
   }
 
-  /// Takes a member out of a group, tells the others, and drops the group where it was the last.
+  /// Takes a member out of a group, tells the others (and its `own` session), and drops the group
+  /// where it was the last.
   mutating func removeMembership(
-    _ member: Int32, _ group: Int32, reason: String, isTold: Bool, now: Instant
+    _ member: Int32, _ group: Int32, reason: String, isTold: Bool, own: UInt32? = nil,
+    now: Instant
   ) {
     let wire = members[member].wire
     if membershipSlot(member, group) >= 0 { unsubscribe(member, group) }
@@ -408,7 +425,7 @@ extension Directory {
     groups[group].away.removeAll { $0 == member }
     groups[group].roster.remove(wire.name, as: nextVersion(of: group))
     if isTold {
-      tellChange(of: member, in: group, now: now) { buffer, name in
+      tellChange(of: member, in: group, own: own, now: now) { buffer, name in
         appendSource(buffer, wire)
         buffer.append("LEAVE ")
         buffer.append(name)

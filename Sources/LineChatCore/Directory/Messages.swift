@@ -37,13 +37,10 @@ extension Directory {
     if request.isTagged { learnTime(request) }
     let text = view.text()
     let member = sessions[request.session].member
-    let handed: Int
-    let others: Int
     if request.isTagged, let narrowed = request.tags["to"] {
-      (handed, others) = try narrowcast(text, in: group, to: narrowed, from: member, request)
-    } else {
-      (handed, others) = try broadcast(text, in: group, from: member, request)
+      return try narrowcast(text, in: group, to: narrowed, from: member, request)
     }
+    let (handed, others) = try broadcast(text, in: group, from: member, request)
     // Whoever speaks tags keeps its own messages for those who are away.
     if !request.isTagged && groups[group].live < groups[group].roster.count
       && keepForAway(text, in: group, from: member, handed: handed, others: others, request)
@@ -80,49 +77,6 @@ extension Directory {
     return counts
   }
 
-  /// To those whom the `to` tag names: `relay` for all that the server hosts, or names. Unknown
-  /// ones are ignored; the counts are within it.
-  private mutating func narrowcast(
-    _ text: UnsafeRawBufferPointer, in group: Int32, to narrowed: String, from member: Int32,
-    _ request: Request
-  ) throws(Refusal) -> (Int, Int) {
-    let wire = members[member].wire
-    let name = groups[group].name
-    let tags = try stampedTags(request, heardIn: group)
-    var (handed, others) = (0, 0)
-    for entry in audience(narrowed, in: group) where entry.handle != member {
-      others += 1
-      let session = members[entry.handle].session
-      guard session >= 0 else { continue }
-      handed += 1
-      let isTagged = sessions[session].speaksTags
-      // What was said to all before comes before this.
-      cutShares(of: UInt32(session))
-      fanOut.send(to: UInt32(session), isReply: false) { buffer in
-        if isTagged { tags?.render(into: buffer) }
-        appendMessage(buffer, wire, name, text)
-      }
-      noteReceived(UInt32(session))
-    }
-    return (handed, others)
-  }
-
-  private func audience(_ narrowed: String, in group: Int32) -> [Roster.Entry] {
-    let roster = groups[group].roster
-    var seen: Set<MemberName> = []
-    var audience: [Roster.Entry] = []
-    for word in narrowed.split(separator: ",") {
-      if word.lowercased() == "relay" {
-        for entry in roster.all where entry.member.place == .relay {
-          if seen.insert(entry.member.name).inserted { audience.append(entry) }
-        }
-      } else if let name = MemberName(word), let entry = roster[name] {
-        if seen.insert(name).inserted { audience.append(entry) }
-      }
-    }
-    return audience
-  }
-
   /// The member's membership of the group becomes the first to be looked at: who says something
   /// in a group mostly goes on there. Returns whether there is one.
   private mutating func bringToFront(_ member: Int32, _ group: Int32) -> Bool {
@@ -133,7 +87,7 @@ extension Directory {
   }
 
   /// The tags a message in the group carries for those who speak them; nil where nobody does.
-  private mutating func stampedTags(_ request: Request, heardIn group: Int32) throws(Refusal)
+  mutating func stampedTags(_ request: Request, heardIn group: Int32) throws(Refusal)
     -> Tags?
   {
     guard fanOut.subscriberCount(groups[group].tagged) > 0 else { return nil }
@@ -200,8 +154,8 @@ extension Directory {
     var tags = request.tags
     tags["label"] = nil
     tags["to"] = nil
-    guard request.tagBytes <= WireLimits.prefixBytes - Limits.addedPrefixBytes,
-      tags.count <= WireLimits.tags - 2
+    let room = WireLimits.prefixBytes - Limits.addedPrefixBytes
+    guard request.tagBytes <= room || tags.byteCount <= room, tags.count <= WireLimits.tags - 2
     else {
       throw Refusal(
         code: .lineTooLong, verb: verb,
@@ -216,7 +170,7 @@ extension Directory {
     }
   }
 
-  private func appendMessage(
+  func appendMessage(
     _ buffer: ByteBuffer, _ from: LineProtocol.Member, _ group: GroupName,
     _ text: UnsafeRawBufferPointer
   ) {
@@ -228,7 +182,7 @@ extension Directory {
     buffer.append(byte: UInt8(ascii: "\n"))
   }
 
-  private mutating func report(
+  mutating func report(
     _ text: UnsafeRawBufferPointer, to destination: String, from member: Int32, _ handed: Int
   ) {
     effects.append(
@@ -301,7 +255,10 @@ extension Directory {
     {
       retain(line, Array(name.description.utf8), id, stamp, by: receiver)
     }
-    reply(request.session, request.label) { buffer in
+    // Who kept its message until it is acknowledged learns that this one never will be.
+    var more = Tags()
+    if request.isTagged && !sessions[session].speaksTags { more["plain"] = name.description }
+    reply(request.session, request.label, and: more) { buffer in
       buffer.append("OK PM ")
       buffer.append(name)
     }
@@ -348,16 +305,18 @@ extension Directory {
 // MARK: - ACK
 
 extension Directory {
-  /// A receipt between nodes goes to whom `to` names, if it is there and speaks tags. Never
-  /// answered, whatever is wrong with it: receipts about receipts would not end.
+  /// A receipt for what the server itself keeps is the server's, whomever `to` names: a node need
+  /// not know who sent it a message, the server or the member whose name is on it. Any other goes to
+  /// whom `to` names, if it is there and speaks tags. Never answered, whatever is wrong with it:
+  /// receipts about receipts would not end.
   mutating func acknowledge(_ line: LineView, _ request: Request) {
     var view = line
     guard let first = view.word(), let destination = GroupName(bytes: first),
       let word = view.word(), let id = MessageID(bytes: word)
     else { return }
-    guard let to = request.tags["to"] else {
-      let member = sessions[request.session].member
-      return acknowledged(id, by: member, now: request.now)
+    let own = sessions[request.session].member
+    guard let to = request.tags["to"], !keepsStream(id.stream, for: own) else {
+      return acknowledged(id, by: own, now: request.now)
     }
     guard let name = MemberName(to), let member = find(.name(name)) else { return }
     let session = members[member].session
@@ -414,7 +373,7 @@ extension Directory {
   }
 
   /// A message came for a session that may be in a WAIT.
-  private mutating func noteReceived(_ session: UInt32) {
+  mutating func noteReceived(_ session: UInt32) {
     guard waits[session] != nil else { return }
     waits[session]!.received += 1
     if let count = waits[session]!.count, waits[session]!.received >= count {

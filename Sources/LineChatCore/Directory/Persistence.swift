@@ -163,14 +163,14 @@ extension Directory {
       if let session { replyToJoin(session, name, waiting.label, now: now) }
     case .leave(let name):
       let written = groupIndices[name].map { groups[$0].name } ?? name
-      applyLeave(member, name, reason: "", now: now)
+      applyLeave(member, name, now: now)
       if let session { replyToLeave(session, waiting.label, written) }
     case .rename(let name):
       applyRename(
         member, to: name, by: waiting.identity, isTagged: waiting.speaksTags, now: now)
       if let session { replyToRename(session, waiting.label) }
     case .keep(let number): isKept(number, member, now: now)
-    case .drop(let name, let reason): applyLeave(member, name, reason: reason, now: now)
+    case .drop(let name, let reason): applyDrop(member, name, reason: reason, now: now)
     }
     if let forgetting = waiting.forgetting { forgot(forgetting, failure: nil, now: now) }
     dropIfUnused(member)
@@ -179,11 +179,20 @@ extension Directory {
   }
 
   private mutating func applyLeave(
-    _ member: Int32, _ name: GroupName, reason: String, now: Instant
+    _ member: Int32, _ name: GroupName, reason: String = "", own: UInt32? = nil, now: Instant
   ) {
     guard let group = groupIndices[name], membership(of: member, in: name) != nil else { return }
-    removeMembership(member, group, reason: reason, isTold: true, now: now)
+    removeMembership(member, group, reason: reason, isTold: true, own: own, now: now)
     if !members[member].isDurable { dropLane(of: member, reason: "left") }
+  }
+
+  /// Who is taken out of a group by others is told so: a program, because its copy of the roster
+  /// would be wrong; a person, because the silence would be taken for a quiet group.
+  private mutating func applyDrop(
+    _ member: Int32, _ name: GroupName, reason: String, now: Instant
+  ) {
+    let session = members[member].session
+    applyLeave(member, name, reason: reason, own: session >= 0 ? UInt32(session) : nil, now: now)
   }
 
   private mutating func replyToJoin(

@@ -109,23 +109,27 @@ extension Directory {
 extension Directory {
   /// Sends a reply, or a data line of one. The tags are for those who speak them.
   func reply(
-    _ session: UInt32, _ label: String?, version: RosterVersion? = nil,
+    _ session: UInt32, _ label: String?, version: RosterVersion? = nil, and more: Tags = Tags(),
     _ encode: (ByteBuffer) -> Void
   ) {
     fanOut.send(to: session, isReply: true) { buffer in
-      if label != nil || version != nil { appendTags(label, version, session, to: buffer) }
+      if label != nil || version != nil || !more.isEmpty {
+        appendTags(label, version, more, session, to: buffer)
+      }
       encode(buffer)
       buffer.append(byte: UInt8(ascii: "\n"))
     }
   }
 
   private func appendTags(
-    _ label: String?, _ version: RosterVersion?, _ session: UInt32, to buffer: ByteBuffer
+    _ label: String?, _ version: RosterVersion?, _ more: Tags, _ session: UInt32,
+    to buffer: ByteBuffer
   ) {
     guard sessions[session].speaksTags else { return }
     var tags = Tags()
     tags["label"] = label
     if let version { tags["version"] = version.description }
+    for tag in more { tags[tag.key] = tag.value }
     tags.render(into: buffer)
   }
 

@@ -56,7 +56,7 @@ struct Checksum {
 
 extension UnsafeRawBufferPointer {
   /// The bytes of `range`, clamped to those there are: damaged files are read with it.
-  func clamped(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+  package func clamped(_ range: Range<Int>) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: self[range.clamped(to: 0..<count)])
   }
 

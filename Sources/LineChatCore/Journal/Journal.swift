@@ -25,6 +25,9 @@
 //   - A record in flight (written, and not in the snapshot's content yet) is carried over into the
 //     new journal. It stands in two journals then; a start that reads the old one passes over it in
 //     the new one.
+//   - Older journals can be kept for somebody who derives something from them. They are removed from
+//     the oldest on, each for good before the next, so those that are there are always an unbroken
+//     end of the story (see JournalHistory.swift).
 
 import LineProtocol
 
@@ -86,10 +89,11 @@ package struct Journal<Disk: Storage>: Sendable {
   }
 
   /// Begins a new generation. `content` is one JSON object, the owner's whole state; `inFlight` are
-  /// the records that were committed and are not in it yet, in their order. If it throws, the state
-  /// is as safe as before: call it again, with a content of then, to begin anew.
+  /// the records that were committed and are not in it yet, in their order. Older journals from
+  /// number `kept` on stay. If it throws, the state is as safe as before: call it again, with a
+  /// content of then, to begin anew.
   package mutating func snapshot(
-    _ content: [UInt8], inFlight: some Sequence<JournalLine>
+    _ content: [UInt8], inFlight: some Sequence<JournalLine>, keepingFrom kept: UInt64 = .max
   ) throws(StorageError) {
     let next = highestNumber + 1
     guard next <= Limits.journalNumber else {
@@ -125,7 +129,7 @@ package struct Journal<Disk: Storage>: Sendable {
     breakdown = nil
     journalBytes = carried.count
     snapshotBytes = composed.count
-    removeOlder()
+    removeOlder(than: min(kept, next))
   }
 
   /// Keeps a copy of a file that a start could not wholly use, under the name it returns.
@@ -144,10 +148,17 @@ package struct Journal<Disk: Storage>: Sendable {
   }
 
   /// They are passed over by every start from now on, so it does not matter if this fails.
-  private mutating func removeOlder() {
+  private mutating func removeOlder(than kept: UInt64) {
     guard let names = try? disk.names() else { return }
-    for name in names.sorted() {
-      if let other = JournalName.number(name), other < number { try? disk.remove(name) }
+    let older = names.compactMap(JournalName.number).filter { $0 < kept }.sorted()
+    do throws(StorageError) {
+      for number in older {
+        // Otherwise a crash could bring the one before back, and not this one.
+        if number != older.first { try disk.syncDirectory() }
+        try disk.remove(JournalName.text(number))
+      }
+    } catch {
+      // The rest stays for the next time, and there is no gap before it.
     }
   }
 }

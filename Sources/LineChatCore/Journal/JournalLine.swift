@@ -17,6 +17,8 @@ package struct JournalLine: Hashable, Sendable {
 
   package init(_ record: Record) { bytes = record.line }
 
+  fileprivate init(read bytes: UnsafeRawBufferPointer) { self.bytes = Array(bytes) }
+
   package init(_ record: Message) {
     let buffer = ByteBuffer()
     record.render(into: buffer)
@@ -40,7 +42,7 @@ package struct JournalLine: Hashable, Sendable {
 
 /// What a journal's line, without its LF, turns out to be.
 enum JournalLineReading {
-  case record(Message, isCarried: Bool)
+  case record(Message, JournalLine, isCarried: Bool)
   /// A person can read why.
   case damaged(String)
 
@@ -60,7 +62,8 @@ enum JournalLineReading {
     if head.isTagged { buffer.append(byte: 0x40) }
     buffer.append(rest)
     do throws(Refusal) {
-      self = .record(try Message(bytes: buffer.bytes), isCarried: head.isCarried)
+      let message = try Message(bytes: buffer.bytes)
+      self = .record(message, JournalLine(read: buffer.bytes), isCarried: head.isCarried)
     } catch {
       self = .damaged("it is whole and not understood: \(error.text)")
     }

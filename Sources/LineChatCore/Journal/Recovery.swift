@@ -26,6 +26,8 @@ package struct Recovery: Sendable {
 
   package struct Record: Sendable {
     package let message: Message
+    /// The same as it stands in the file, without its checksum.
+    package let text: JournalLine
     /// Where it stands, should the owner be unable to make sense of it.
     package let file: String
     package let line: Int
@@ -144,7 +146,7 @@ package struct Recovery: Sendable {
 // Reading one journal.
 extension Recovery {
   /// Takes the records of a journal. Returns false if there is damage in it.
-  private mutating func read(_ bytes: [UInt8], _ file: String, includingCarried: Bool) -> Bool {
+  mutating func read(_ bytes: [UInt8], _ file: String, includingCarried: Bool) -> Bool {
     bytes.withUnsafeBytes { bytes in
       var isSound = true
       var start = 0
@@ -174,9 +176,11 @@ extension Recovery {
 
   /// Takes a whole record; false if it is none.
   private mutating func take(_ text: UnsafeRawBufferPointer, _ place: Place) -> Bool {
-    guard case .record(let message, let isCarried) = JournalLineReading(text) else { return false }
+    guard case .record(let message, let line, let isCarried) = JournalLineReading(text) else {
+      return false
+    }
     if !isCarried || place.includesCarried {
-      records.append(Record(message: message, file: place.file, line: place.line))
+      records.append(Record(message: message, text: line, file: place.file, line: place.line))
     }
     return true
   }

@@ -45,9 +45,11 @@ public struct ChatMessage: Hashable, Sendable {
   public var isFromBeforeStart = false
   /// It was under way for more than `Limits.lateMicroseconds`: it waited for us.
   public var isLate = false
-  /// Nothing shows that it comes from whom it says: a private message of somebody unknown. `from` has
-  /// the name `unverified` and the address that it came from.
+  /// Nothing shows who said it: a private message of somebody who just connected to our port. `from` is
+  /// `unverified@relay`.
   public var isUnverified = false
+  /// The address that an unverified one came from; nil for a Unix socket.
+  public var unverifiedAddress: IPAddress?
 
   public init(
     id: MessageID? = nil, from: Member, conversation: Conversation, text: String,

@@ -55,11 +55,12 @@ package enum News: Hashable, Sendable {
 
   case connected(SessionID)
   case disconnected(SessionID, reason: String)
-  /// A line of somebody was refused.
+  /// A line of somebody was refused; nil: the server has refused something of ours.
   case refused(SessionID?, Refusal)
 
   // MARK: Answers to the owner's calls
 
+  /// The call's number; 0: what was said through the owner's socket has its receipt, for the log.
   case answer(call: UInt64, Answer)
 
   package enum Answer: Hashable, Sendable {

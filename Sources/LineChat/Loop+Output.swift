@@ -6,10 +6,10 @@ import Glibc
 import LineChatCore
 import LineProtocol
 
-extension ServerLoop {
+extension Loop where C: ~Copyable {
   /// Nothing on the way from here may call the core, whose buffers are being read.
   func write() {
-    directory.endRound { session, pieces in
+    core.endRound { session, pieces in
       guard Int(session) < sessions.count, let connection = sessions[Int(session)] else { return }
       connection._withUnsafeGuaranteedRef { deliver(pieces, to: $0) }
     }
@@ -42,8 +42,8 @@ extension ServerLoop {
     pendingBytes += total - sent.bytes
     if sent.lacksMemory { rest(connection) }
     refresh(connection)
-    if connection.backlogBytes > configuration.pendingBytesMax { dropAsSlow(connection) }
-    while pendingBytes > configuration.pendingBytesTotalMax, dropSlowest() {}
+    if connection.backlogBytes > bounds.pendingBytesMax { dropAsSlow(connection) }
+    while pendingBytes > bounds.pendingBytesTotalMax, dropSlowest() {}
   }
 
   /// Sends what has been waiting.
@@ -56,7 +56,7 @@ extension ServerLoop {
     if sent.bytes > 0 {
       connection.hasProgressed = true
       if connection.hasSession, let session = connection.session {
-        directory.heard(session, now: now)
+        core.heard(session, now: now)
       }
     }
     guard connection.backlogBytes == 0 else { return refresh(connection) }

@@ -4,7 +4,7 @@ import Glibc
 import LineChatCore
 import LineProtocol
 
-extension ServerLoop {
+extension Loop where C: ~Copyable {
   func accept(from listener: Listener) {
     guard acceptsAgainAt == nil else { return }
     for _ in 0..<MachineLimits.acceptsPerRound {
@@ -18,12 +18,12 @@ extension ServerLoop {
     }
   }
 
-  private func admit(_ descriptor: consuming Descriptor, _ peer: Peer) {
-    if connectionCount - dialledCount >= connectionsMax + MachineLimits.refusals {
+  private func admit(_ descriptor: consuming Descriptor, _ peer: PeerAddress) {
+    if connectionCount - dialledCount >= bounds.connectionsMax + MachineLimits.refusals {
       noteRefusal(peer)
       // No room even for a polite end; this reaches whoever has not sent anything yet.
       _ = tooMany.withBytes { Transmission.send($0, to: descriptor.number) }
-    } else if sessionCount >= connectionsMax && peer != .owner {
+    } else if sessionCount >= bounds.connectionsMax && peer != .owner {
       noteRefusal(peer)
       let connection = add(descriptor, peer, session: nil)
       tooMany.withBytes { bytes in
@@ -38,24 +38,25 @@ extension ServerLoop {
     }
   }
 
-  private func open(_ descriptor: consuming Descriptor, _ peer: Peer) {
+  private func open(_ descriptor: consuming Descriptor, _ peer: PeerAddress) {
     let origin: Origin =
       switch peer {
       case .tcp(let address, _): .tcp(address)
       case .unix: .unix
       case .owner: .owner
       }
-    let session = directory.opened(origin, now: now)
+    let session = core.opened(origin, identity: nil, now: now)
     _ = add(descriptor, peer, session: session)
     sessionCount += 1
   }
 
   func add(
-    _ descriptor: consuming Descriptor, _ peer: Peer, session: SessionID?, isDialled: Bool = false
+    _ descriptor: consuming Descriptor, _ peer: PeerAddress, session: SessionID?,
+    isDialled: Bool = false
   ) -> Connection {
     let slot = poller.add(descriptor.number, isDialled ? .writing : .reading)
     let connection = Connection(
-      descriptor, peer, slot: slot, session: session, lineBytesMax: configuration.lineBytesMax,
+      descriptor, peer, slot: slot, session: session, lineBytesMax: bounds.lineBytesMax,
       isDialled: isDialled)
     while connections.count <= Int(slot) { connections.append(nil) }
     connections[Int(slot)] = connection
@@ -69,14 +70,15 @@ extension ServerLoop {
   }
 
   private var tooMany: String {
-    Refusal(
+    let most = bounds.connectionsMax
+    return Refusal(
       .tooManyConnections, nil,
-      "this server takes \(connectionsMax == 1 ? "1 connection" : "\(connectionsMax) connections") at "
-        + "once; try again later"
+      "this \(C.noun) takes \(most == 1 ? "1 connection" : "\(most) connections") at once; try again "
+        + "later"
     ).description + "\n"
   }
 
-  private func noteRefusal(_ peer: Peer) {
+  private func noteRefusal(_ peer: PeerAddress) {
     refusedConnections += 1
     if let times = refused.note(now: now.monotonicMicroseconds) {
       log.warn(
@@ -105,13 +107,13 @@ extension ServerLoop {
           + "connections" + RepeatedEvent.more(times))
     }
     acceptsAgainAt = now.monotonicMicroseconds + MachineLimits.acceptPauseMicroseconds
-    for slot in listenerSlots { poller.ignore(slot) }
+    for (slot, _) in listeners { poller.ignore(slot) }
   }
 
   func acceptAgain() {
     acceptsAgainAt = nil
     if spare == nil { spare = Descriptor.placeholder() }
-    for slot in listenerSlots { poller.heed(slot) }
+    for (slot, _) in listeners { poller.heed(slot) }
   }
 }
 

@@ -1,4 +1,5 @@
-// The server's loop: joins the core, which knows what lines mean, and the sockets.
+// The loop: joins a core, which knows what lines mean, and the sockets. A server and a node are the
+// same loop, around another core.
 //
 // Theory of operation. Time passes in rounds. A round waits until something is ready, reads every
 // ready connection once, hands the lines to the core, and at its end carries out what the core asks
@@ -8,7 +9,7 @@
 //
 // The rules it keeps:
 //   - Everything here happens on the one thread that runs the loop. Only `WakePipe`, the flag that
-//     stops the server, and what waits for the disk and has come back from it are touched by others.
+//     stops it, and what waits for the disk and has come back from it are touched by others.
 //   - The core is told only what it must know, and never from within its own calls: what a failed
 //     write means for it is collected and told when the writing is over.
 //   - A round is bounded: bytes read from each and from all, bytes encoded, connections accepted,
@@ -22,17 +23,15 @@ import LineProtocol
 import Logging
 import Synchronization
 
-final class ServerLoop {
-  let configuration: Server.Configuration
+final class Loop<C: DrivenCore & ~Copyable> {
+  let bounds: LoopBounds
   let log: EventLog
   let wake: WakePipe
+  let clock: MachineClock
   private let shouldStop: StopFlag
 
-  /// Touched on the loop's thread only, by one function at a time: checking that at run time was a
-  /// tenth of the cost of a message.
-  @exclusivity(unchecked) var directory: Directory
   let poller = Poller()
-  var now = SystemClock.now()
+  var now: Instant
 
   /// Connections by their slot in the poller.
   var connections: [Connection?] = []
@@ -69,17 +68,16 @@ final class ServerLoop {
   var stalling = Deadlines(delayMicroseconds: MachineLimits.closingStallMicroseconds)
 
   // Accepting.
-  var listeners: [Listener]
+  /// With their entries in the poller.
+  private(set) var listeners: [(slot: Poller.Slot, listener: Listener)] = []
   private let wakeSlot: Poller.Slot
-  private let firstListenerSlot: Poller.Slot
-  let connectionsMax: Int
   var spare = Descriptor.placeholder()
   var acceptsAgainAt: Int64?
   var turnedAway = RepeatedEvent()
   var refused = RepeatedEvent()
 
   private var stopsAt: Int64?
-  /// Where what must outlive the server goes; nil for a server that forgets everything.
+  /// Where what must outlive the server goes; nil where everything is forgotten.
   var disk: Disk?
 
   // What STATS tells.
@@ -89,35 +87,45 @@ final class ServerLoop {
   var slowConsumers = 0
   var refusedConnections = 0
 
+  // Last, as their size is another for each kind of core.
+  /// What only this kind of machine has.
+  var side: C.Side
+  /// Touched on the loop's thread only, by one function at a time: checking that at run time was a
+  /// tenth of the cost of a message.
+  @exclusivity(unchecked) var core: C
+
   init(
-    _ configuration: Server.Configuration, core: Directory.Configuration, listeners: [Listener],
-    connectionsMax: Int, log: EventLog, wake: WakePipe, shouldStop: StopFlag
+    _ core: consuming C, _ side: C.Side, _ bounds: LoopBounds, clock: MachineClock = .system,
+    log: EventLog, wake: WakePipe, shouldStop: StopFlag
   ) {
-    self.configuration = configuration
-    self.listeners = listeners
-    self.connectionsMax = connectionsMax
+    self.core = core
+    self.side = side
+    self.bounds = bounds
+    self.clock = clock
     self.log = log
     self.wake = wake
     self.shouldStop = shouldStop
-    directory = Directory(core)
+    now = clock.now()
     wakeSlot = poller.add(wake.number, .reading)
-    firstListenerSlot = wakeSlot + 1
-    for listener in listeners { _ = poller.add(listener.number, .reading) }
   }
 
   deinit { readBuffer.deallocate() }
 
-  /// Runs until the server has been stopped.
+  /// Runs until it has been stopped.
   func run() throws(SystemError) {
-    defer { closeDisk(by: stopsAt ?? now.monotonicMicroseconds) }
+    defer {
+      closeDisk(by: stopsAt ?? now.monotonicMicroseconds)
+      _ = C.settled(self)
+    }
     while !isDone {
       try poller.wait(waitMicroseconds)
-      now = SystemClock.now()
+      now = clock.now()
+      C.roundBegan(self)
       goOnWithDrained()
       serveReady()
       expire()
-      if let due = directory.nextDeadlineMicroseconds, due <= now.monotonicMicroseconds {
-        directory.tick(now: now)
+      if let due = core.nextDeadlineMicroseconds, due <= now.monotonicMicroseconds {
+        core.tick(now: now)
       }
       settle()
       flushNotes()
@@ -131,7 +139,7 @@ final class ServerLoop {
     if !drained.isEmpty { return 0 }
     var until = Int64.max
     func consider(_ deadline: Int64?) { until = min(until, deadline ?? .max) }
-    consider(directory.nextDeadlineMicroseconds)
+    consider(core.nextDeadlineMicroseconds)
     consider(dialling.next)
     consider(lingering.next)
     consider(slow.next)
@@ -140,8 +148,9 @@ final class ServerLoop {
     consider(acceptsAgainAt)
     consider(stopsAt)
     consider(disk?.journal.snapshotDueMicroseconds)
+    consider(C.deadline(self))
     guard until < .max else { return MachineLimits.waitMicroseconds }
-    let ahead = until - SystemClock.now().monotonicMicroseconds
+    let ahead = until - clock.now().monotonicMicroseconds
     return min(max(0, ahead), MachineLimits.waitMicroseconds)
   }
 
@@ -157,16 +166,17 @@ final class ServerLoop {
   private func serveReady() {
     var budget = MachineLimits.readBytesPerRound
     for entry in poller.ready {
-      if entry.slot == wakeSlot {
-        wake.drain()
-        takeOutcomes()
-        if shouldStop.isSet { beginStopping() }
-      } else if entry.slot - firstListenerSlot < listeners.count, entry.slot > wakeSlot {
-        accept(from: listeners[Int(entry.slot - firstListenerSlot)])
-      } else if let connection = connection(at: entry.slot) {
+      if let connection = connection(at: entry.slot) {
         guard budget > 0 else { return poller.begin(with: entry.slot) }
         budget -= serve(connection, entry)
-        if directory.fanOut.roundBytes > MachineLimits.roundBytes { settle() }
+        if core.fanOut.roundBytes > MachineLimits.roundBytes { settle() }
+      } else if entry.slot == wakeSlot {
+        wake.drain()
+        takeOutcomes()
+        C.woken(self)
+        if shouldStop.isSet { beginStopping() }
+      } else if let (_, listener) = listeners.first(where: { $0.slot == entry.slot }) {
+        accept(from: listener)
       }
     }
   }
@@ -189,11 +199,11 @@ final class ServerLoop {
   /// It ends: only connections that break here bring it to another turn, and each breaks once.
   func settle() {
     repeat {
-      while !lost.isEmpty || directory.hasEffects {
+      while !lost.isEmpty || core.hasEffects {
         tellLost()
         carryOutEffects()
       }
-      directory.machine = counters
+      core.machine = counters
       // Whoever is dropped while writing is still the core's, until it has been told above.
       let ended = ending
       ending.removeAll(keepingCapacity: true)
@@ -204,26 +214,26 @@ final class ServerLoop {
       for connection in finished { finishWriting(connection) }
       sortOutDrained()
       leave()
-    } while !lost.isEmpty || directory.hasEffects
+    } while !lost.isEmpty || core.hasEffects || C.settled(self)
   }
 
   private func tellLost() {
-    for (session, reason) in lost { directory.closed(session, reason: reason, now: now) }
+    for (session, reason) in lost { core.closed(session, reason: reason, now: now) }
     lost.removeAll(keepingCapacity: true)
   }
 
   /// The core's wishes, in order. What they lead to in the core comes after all of them.
   private func carryOutEffects() {
     var effects: [Effect] = []
-    directory.takeEffects { effects.append($0) }
+    core.takeEffects { effects.append($0) }
     for effect in effects {
       switch effect {
       case .close(let session): end(session)
       case .overrun(let session):
         if let connection = connection(of: session) { dropAsSlow(connection) }
       case .resume(let session): resume(session)
-      case .dial(let session, let endpoint, _): dial(session, endpoint)
-      case .dialServer: preconditionFailure("a server has no server")
+      case .dial(let session, let endpoint, let source): dial(session, endpoint, from: source)
+      case .dialServer(let session): C.dialServer(session, self)
       case .finish(let session): finish(session)
       case .persist(let record, let ticket): persist(record, ticket)
       case .note(let record): note(record)
@@ -254,14 +264,40 @@ final class ServerLoop {
   private func beginStopping() {
     guard stopsAt == nil else { return }
     stopsAt = now.monotonicMicroseconds + MachineLimits.stoppingMicroseconds
-    for index in listeners.indices { poller.remove(firstListenerSlot + Int32(index)) }
-    listeners.removeAll()
+    stopListening { _ in true }
     acceptsAgainAt = nil
-    directory.shutDown(now: now)
+    core.shutDown(now: now)
   }
 
-  /// The listeners' entries in the poller.
-  var listenerSlots: Range<Poller.Slot> {
-    firstListenerSlot..<firstListenerSlot + Int32(listeners.count)
+  var isStopping: Bool { stopsAt != nil }
+
+  // MARK: Listeners
+
+  /// From now on, who connects there is served.
+  func listen(at listener: Listener) {
+    let slot = poller.add(listener.number, .reading)
+    if acceptsAgainAt != nil { poller.ignore(slot) }
+    listeners.append((slot, listener))
   }
+
+  /// Nobody can connect there any more; the connections made there stay.
+  func stopListening(where isMeant: (Listener) -> Bool) {
+    listeners.removeAll { slot, listener in
+      guard isMeant(listener) else { return false }
+      poller.remove(slot)
+      return true
+    }
+  }
+}
+
+/// What bounds a loop's memory, as its owner wishes.
+struct LoopBounds {
+  /// Connections from others at once.
+  var connectionsMax: Int
+  /// Of a request, with its end.
+  var lineBytesMax: Int
+  /// Bytes that may wait for one reader before it is dropped.
+  var pendingBytesMax: Int
+  /// Bytes that may wait for all of them before the one with the most is dropped.
+  var pendingBytesTotalMax: Int
 }

@@ -1,11 +1,10 @@
 // The process's surroundings: signals, and the three standard streams.
 
 import Glibc
-import LineChat
 import Logging
 
 /// SIGTERM and SIGINT are waited for on a thread, so that nothing runs inside a handler.
-enum Signals {
+package enum Signals {
   private static var awaited: sigset_t {
     var set = sigset_t()
     sigemptyset(&set)
@@ -15,7 +14,7 @@ enum Signals {
   }
 
   /// Before any other thread exists: each takes this over from the one that made it.
-  static func block() {
+  package static func block() {
     signal(SIGPIPE, SIG_IGN)
     // A file that may not grow is a write that fails, and is said as such.
     signal(SIGXFSZ, SIG_IGN)
@@ -23,9 +22,12 @@ enum Signals {
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// The first signal ends the server in order; a SIGINT while it ends, at once.
-  static func handle(stopping server: Server, _ logger: Logger, _ writer: LogWriter) {
-    let context = Unmanaged.passRetained(Context(server: server, logger: logger, writer: writer))
+  /// The first signal ends the program in order, by calling `stop` on a thread of its own; a SIGINT
+  /// while it ends, at once.
+  package static func handle(
+    _ logger: Logger, _ writer: LogWriter, stop: @escaping @Sendable () -> Void
+  ) {
+    let context = Unmanaged.passRetained(Context(logger: logger, writer: writer, stop: stop))
     var thread = pthread_t()
     guard pthread_create(&thread, nil, waitForSignals, context.toOpaque()) == 0 else {
       // Then the signals do what they do without a program's help.
@@ -51,7 +53,7 @@ enum Signals {
       }
       stoppingSince = monotonicTime()
       context.logger.notice("\(signal == SIGINT ? "SIGINT" : "SIGTERM"): stopping")
-      context.server.stop()
+      context.stop()
     }
   }
 
@@ -69,14 +71,14 @@ enum Signals {
   }
 
   fileprivate final class Context: Sendable {
-    let server: Server
     let logger: Logger
     let writer: LogWriter
+    let stop: @Sendable () -> Void
 
-    init(server: Server, logger: Logger, writer: LogWriter) {
-      self.server = server
+    init(logger: Logger, writer: LogWriter, stop: @escaping @Sendable () -> Void) {
       self.logger = logger
       self.writer = writer
+      self.stop = stop
     }
   }
 }
@@ -86,10 +88,10 @@ private func waitForSignals(_ context: UnsafeMutableRawPointer?) -> UnsafeMutabl
   Signals.wait(Unmanaged<Signals.Context>.fromOpaque(context).takeRetainedValue())
 }
 
-enum StandardStreams {
+package enum StandardStreams {
   /// A stream that was closed by whoever started us must not become a connection's number: the log
-  /// would be written to a member.
-  static func open() {
+  /// would be written to somebody.
+  package static func open() {
     for number: Int32 in 0...2 where fcntl(number, F_GETFD) < 0 && errno == EBADF {
       // The lowest free number is this one, as all below are open by now.
       _ = Glibc.open("/dev/null", O_RDWR)

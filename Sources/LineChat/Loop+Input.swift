@@ -8,7 +8,7 @@ import Glibc
 import LineChatCore
 import LineProtocol
 
-extension ServerLoop {
+extension Loop where C: ~Copyable {
   /// Returns the number of bytes read.
   func serve(_ connection: Connection, _ entry: Poller.Readiness) -> Int {
     if connection.stage == .dialling {
@@ -32,7 +32,7 @@ extension ServerLoop {
     guard let session = connection.session else { return 0 }
     let count = receive(connection)
     if count > 0 {
-      directory.heard(session, now: now)
+      core.heard(session, now: now)
       let chunk = UnsafeRawBufferPointer(rebasing: readBuffer[..<count])
       let used = process(chunk, from: session, connection, &connection.reader)
       if used < count {
@@ -56,11 +56,11 @@ extension ServerLoop {
     guard let session = connection.session, !connection.inputHasEnded else { return 0 }
     let count = receive(connection)
     if count > 0 {
-      directory.heard(session, now: now)
+      core.heard(session, now: now)
       var position = 0
       let chunk = UnsafeRawBufferPointer(rebasing: readBuffer[..<count])
       while let item = connection.reader.next(chunk, &position) {
-        directory.receive(item, from: session, now: now)
+        core.receive(item, from: session, now: now)
       }
     } else if count == 0 {
       connection.inputHasEnded = true
@@ -85,8 +85,8 @@ extension ServerLoop {
   ) -> Int {
     var position = 0
     while let item = reader.next(chunk, &position) {
-      directory.receive(item, from: session, now: now)
-      if !directory.accepts(session) {
+      core.receive(item, from: session, now: now)
+      if !core.accepts(session) {
         connection.isHeld = true
         break
       }
@@ -122,12 +122,12 @@ extension ServerLoop {
   /// The last line may have come without its EOL.
   private func tellEnd(of connection: Connection, _ session: SessionID) {
     connection.endIsTold = true
-    let isPlain = !directory.speaksTags(session)
+    let isPlain = !core.speaksTags(session)
     if let item = connection.reader.finish(isPlain: isPlain) {
-      directory.receive(item, from: session, now: now)
-      connection.isHeld = !directory.accepts(session)
+      core.receive(item, from: session, now: now)
+      connection.isHeld = !core.accepts(session)
     }
-    directory.inputEnded(session, now: now)
+    core.inputEnded(session, now: now)
     if connection.isDeaf { giveUpIfWaiting(connection, session) }
   }
 
@@ -150,11 +150,11 @@ extension ServerLoop {
       connection.isListedAsDrained = false
       guard connection.stage == .open, let session = connection.session else { continue }
       if connection.isDeaf {
-        directory.drainedToNobody(session, now: now)
+        core.drainedToNobody(session, now: now)
       } else {
-        directory.drained(session, now: now)
+        core.drained(session, now: now)
       }
-      if directory.accepts(session) {
+      if core.accepts(session) {
         resume(session)
       } else if connection.isDeaf {
         giveUpIfWaiting(connection, session)
@@ -175,7 +175,7 @@ extension ServerLoop {
       guard let connection = connection(at: slot), let session = connection.session else {
         return true
       }
-      if connection.isDeaf || directory.awaitsDrain(session) || directory.accepts(session) {
+      if connection.isDeaf || core.awaitsDrain(session) || core.accepts(session) {
         return false
       }
       connection.isListedAsDrained = false
@@ -214,7 +214,7 @@ extension ServerLoop {
   /// A WAIT has nobody left who waits. Everything else that a session can be busy with (a listing,
   /// the disk, a dial) goes on to its end, for the lines behind it.
   private func giveUpIfWaiting(_ connection: Connection, _ session: SessionID) {
-    guard connection.stage == .open, directory.isWaiting(session) else { return }
+    guard connection.stage == .open, core.isWaiting(session) else { return }
     lose(connection, "connection closed")
   }
 

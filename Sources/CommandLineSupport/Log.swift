@@ -1,5 +1,5 @@
 // The log on standard error: a line per event, each written with one call, whole and escaped. A
-// reader that is stuck or gone neither stalls nor ends the server: lines wait in a bounded queue for
+// reader that is stuck or gone neither stalls nor ends the program: lines wait in a bounded queue for
 // a thread that does nothing but write; what does not fit is dropped and counted.
 
 import Glibc
@@ -8,7 +8,7 @@ import LineProtocol
 import Logging
 
 /// How a line of the log is written.
-enum LogFormat: String, CaseIterable {
+package enum LogFormat: String, CaseIterable {
   case text, json
 
   func line(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) -> String {
@@ -28,7 +28,7 @@ enum LogFormat: String, CaseIterable {
       index < 3 ? field.1 : "\(field.0)=\(field.1)"
     }
     let line = words.joined(separator: " ")
-    // Whatever a message contains, it stays on its line. What the server says of peers is escaped
+    // Whatever a message contains, it stays on its line. What the library says of peers is escaped
     // already; this is for everything else.
     return (line.unicodeScalars.contains(where: isUnsafeToShow) ? escaped(line) : line) + "\n"
   }
@@ -59,27 +59,27 @@ enum LogFormat: String, CaseIterable {
 }
 
 /// Turns events into lines.
-struct LineLogHandler: LogHandler {
-  var logLevel = Logger.Level.info
-  var metadata: Logger.Metadata = [:]
+package struct LineLogHandler: LogHandler {
+  package var logLevel = Logger.Level.info
+  package var metadata: Logger.Metadata = [:]
   private let writer: LogWriter
 
-  init(_ writer: LogWriter) { self.writer = writer }
+  package init(_ writer: LogWriter) { self.writer = writer }
 
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+  package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { metadata[key] }
     set { metadata[key] = newValue }
   }
 
-  func log(event: LogEvent) {
+  package func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { $1 }
     writer.write(writer.format.line(event.level, event.message.description, all))
   }
 }
 
 /// Writes lines to a descriptor, on a thread of its own.
-final class LogWriter: @unchecked Sendable {
-  /// Lines that may wait: some seconds of a busy server, and about a megabyte of memory.
+package final class LogWriter: @unchecked Sendable {
+  /// Lines that may wait: some seconds of a busy program, and about a megabyte of memory.
   private static let linesMax = 8_192
   /// How long the end of the program waits for lines that were not written yet.
   private static let finishSeconds = 1
@@ -95,14 +95,14 @@ final class LogWriter: @unchecked Sendable {
   let format: LogFormat
 
   /// Lives as long as the program.
-  init(descriptor: Int32, _ format: LogFormat) {
+  package init(descriptor: Int32, _ format: LogFormat) {
     self.descriptor = descriptor
     self.format = format
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(changed, nil)
     let context = Unmanaged.passRetained(self)
     var thread = pthread_t()
-    // Without the thread, lines wait until there are too many, and the server goes on.
+    // Without the thread, lines wait until there are too many, and the program goes on.
     if pthread_create(&thread, nil, writeLog, context.toOpaque()) == 0 {
       pthread_detach(thread)
     } else {
@@ -119,7 +119,7 @@ final class LogWriter: @unchecked Sendable {
   }
 
   /// Waits until everything is written, for a second at most.
-  func finish() {
+  package func finish() {
     var until = timespec()
     clock_gettime(CLOCK_REALTIME, &until)
     until.tv_sec += LogWriter.finishSeconds

@@ -6,10 +6,11 @@
 import Glibc
 import LineChatCore
 
-extension ServerLoop {
+extension Loop where C: ~Copyable {
   /// The core has ended the session. What this round still has for it is written first.
   func end(_ session: SessionID) {
-    guard let connection = connection(of: session), connection.hasSession else { return }
+    guard let connection = connection(of: session) else { return C.abandoned(session, self) }
+    guard connection.hasSession else { return }
     // Whatever was on its way there is sent again by the core, on another way.
     if connection.isDialled { return release(connection) }
     connection.stage = .closing

@@ -10,16 +10,17 @@ import Glibc
 import LineChatCore
 import LineProtocol
 
-extension ServerLoop {
-  /// Begins to connect. The core's answer to what comes of it follows after its other wishes.
-  func dial(_ session: SessionID, _ endpoint: Endpoint) {
+extension Loop where C: ~Copyable {
+  /// Begins to connect. The core's answer to what comes of it follows after its other wishes. Our
+  /// own end is `source`, if this machine has that address.
+  func dial(_ session: SessionID, _ endpoint: Endpoint, from source: IPAddress?) {
     do throws(SystemError) {
-      let descriptor = try Descriptor.dial(endpoint)
-      let peer = Peer.tcp(endpoint.address, port: endpoint.port)
+      let descriptor = try Descriptor.dial(endpoint, from: source)
+      let peer = PeerAddress.tcp(endpoint.address, port: endpoint.port)
       let connection = add(descriptor, peer, session: session, isDialled: true)
       connection.deadline = dialling.add(connection.slot, now: now.monotonicMicroseconds)
     } catch {
-      directory.dialFailed(session, reason: error.reasonForPeople, now: now)
+      C.dialFailed(session, error.reasonForPeople, self)
     }
   }
 
@@ -30,13 +31,14 @@ extension ServerLoop {
     guard failure == 0 else {
       return fail(connection, SystemError("connect", failure).reasonForPeople)
     }
+    let local = SocketAddress.local(of: connection.descriptor)
     // Where nobody listens on a port that the system gives to those who dial, it can happen that the
     // dialling socket gets just that port, and answers itself.
-    guard !connection.isConnectedToItself else { return fail(connection, "connection refused") }
+    guard local != connection.peer else { return fail(connection, "connection refused") }
     connection.deadline = 0
     connection.stage = .open
     refresh(connection)
-    directory.dialled(session, now: now)
+    C.dialled(session, Route(local: local?.endpoint, remote: connection.peer.endpoint), self)
   }
 
   func dialTimedOut(_ connection: Connection) {
@@ -47,7 +49,7 @@ extension ServerLoop {
   private func fail(_ connection: Connection, _ reason: String) {
     guard let session = connection.session, connection.stage == .dialling else { return }
     release(connection)
-    directory.dialFailed(session, reason: reason, now: now)
+    C.dialFailed(session, reason, self)
   }
 
   // MARK: The end
@@ -85,32 +87,39 @@ extension ServerLoop {
   func finished(_ connection: Connection) {
     guard let session = connection.session, connection.stage == .finishing else { return }
     release(connection)
-    directory.finished(session, now: now)
+    core.finished(session, now: now)
   }
 }
 
 extension Descriptor {
   /// A socket on its way to `endpoint`, or there already.
-  fileprivate static func dial(_ endpoint: Endpoint) throws(SystemError) -> Descriptor {
+  static func dial(
+    _ endpoint: Endpoint, from source: IPAddress?
+  ) throws(SystemError) -> Descriptor {
     let descriptor = try Descriptor.socket(SocketAddress.family(of: endpoint.address))
     try descriptor.set(TCP_NODELAY, of: Int32(IPPROTO_TCP), to: 1)
     try descriptor.setKeepalive()
+    if let source { descriptor.bindIfPossible(to: source) }
     let number = descriptor.number
     let result = SocketAddress.with(endpoint.address, port: endpoint.port) {
       connect(number, $0, $1)
     }
     guard result == 0 || errno == EINPROGRESS || errno == EINTR else {
-      throw SystemError("connect")
+      let failure = SystemError("connect")
+      // It may be reached from another address than that one.
+      if source != nil { return try dial(endpoint, from: nil) }
+      throw failure
     }
     return descriptor
   }
-}
 
-extension Connection {
-  fileprivate var isConnectedToItself: Bool {
-    let number = descriptor.number
-    let (result, name) = SocketAddress.receive { getsockname(number, $0, $1) }
-    return result == 0 && name == peer
+  /// The address may have gone from this machine, or be of the other family: then the system chooses
+  /// one, as it does for everybody else.
+  private func bindIfPossible(to source: IPAddress) {
+    let number = number
+    // The port is chosen when the destination is known: so each destination can have all of them.
+    try? set(IP_BIND_ADDRESS_NO_PORT, of: Int32(IPPROTO_IP), to: 1)
+    _ = SocketAddress.with(source, port: 0) { bind(number, $0, $1) }
   }
 }
 

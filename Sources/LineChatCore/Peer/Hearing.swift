@@ -1,0 +1,258 @@
+// What others say to us: believed or not, taken once and in order, written to the journal, and then
+// acknowledged and shown.
+//
+// Of each stream one number is kept, that of the latest message taken. What is at or below it is a
+// duplicate, acknowledged again and dropped. What says by `prev` that something before it is missing is
+// not taken; the receipt names our own number, and what is missing, and the sender goes on from there.
+// (Were a receipt that comes twice taken for one that says so, every message under way would be sent
+// again, be acknowledged twice for that, and so on.)
+
+import LineProtocol
+
+struct HeardStream {
+  /// Taken, and on its way to the disk.
+  var taken: UInt64
+  /// On the disk.
+  var durable: UInt64
+  /// The order in which streams were heard last.
+  var order: UInt64
+}
+
+/// A receipt that goes out at the end of the round.
+struct DueAck {
+  struct Key: Hashable {
+    let session: SessionID
+    let stream: UInt64
+  }
+
+  let key: Key
+  /// The word behind the verb in what is acknowledged.
+  let destination: Destination
+  var sequence: UInt64
+  /// Something was not taken: the number that is missing before it.
+  var missing: UInt64?
+  /// On the uplink: for whom it is.
+  let sender: MemberName?
+}
+
+/// A message on its way to the journal.
+struct Incoming {
+  var message: ChatMessage
+  let session: SessionID
+  let destination: Destination
+  let bytes: Int
+  /// Who waits for a reply; nil where a receipt is what is waited for.
+  let mouth: Mouth?
+}
+
+extension Peer {
+  /// On the uplink the server vouches for the source.
+  mutating func hearRelayed(_ line: LineView, _ tags: Tags) {
+    guard let session = uplink.session, let message = try? Message(line),
+      let source = message.source
+    else { return }
+    guard source.name != name else { return }
+    if case .msg(let group, _) = message.content, groups[group]?.isIn != true {
+      askAboutUnknown(group)
+    }
+    hear(message, from: source, on: session, .relayed)
+  }
+
+  /// Takes a message from a source that is believed.
+  mutating func hear(
+    _ line: Message, from source: Member, on session: SessionID, _ path: ChatMessage.Path,
+    unverifiedOrigin: Origin? = nil
+  ) {
+    let conversation: Conversation
+    let destination: Destination
+    let text: String
+    switch line.content {
+    case .msg(let group, let said):
+      (conversation, text) = (.group(groups[group]?.name ?? group), said)
+      destination = .named(group)
+    case .pm(let recipient, let said):
+      (conversation, text) = (.person(source.name), said)
+      destination = Destination(recipient)
+    default: return
+    }
+    let id = line.tags["msgid"].flatMap { MessageID($0) }
+    let prev = line.tags["prev"].flatMap { UInt64($0) }
+    if let id, !take(id, prev: prev) {
+      return acknowledgeAgain(id, prev, destination, source, session)
+    }
+    let said = line.tags["time"].flatMap { Timestamp.microseconds($0) }
+    var time = now.wallMicroseconds
+    if let said, clock.saw(said, now) { time = said }
+    var message = ChatMessage(
+      id: id, from: source, conversation: conversation, text: text, timeMicroseconds: time,
+      receivedMicroseconds: now.wallMicroseconds, path: path)
+    if case .tcp(let address) = unverifiedOrigin { message.unverifiedAddress = address }
+    message.isUnverified = unverifiedOrigin != nil
+    message.isFromBeforeStart = time < (startedAt?.wallMicroseconds ?? 0)
+    message.isLate = now.wallMicroseconds - time > Limits.lateMicroseconds
+    if path == .direct { counters.heardDirectly += 1 } else { counters.heardRelayed += 1 }
+    write(message, line, source, session, destination)
+  }
+
+  /// Whether a message is new and follows on what was taken.
+  private mutating func take(_ id: MessageID, prev: UInt64?) -> Bool {
+    heardCount += 1
+    var stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: heardCount)
+    guard id.sequence > stream.taken, (prev ?? 0) <= stream.taken else { return false }
+    if stream.taken == 0 && heard.count >= Limits.streamsHeard { forgetOldestStreams() }
+    stream.taken = id.sequence
+    stream.order = heardCount
+    heard[id.stream] = stream
+    return true
+  }
+
+  /// A fourth of them, so that it is not done each time.
+  private mutating func forgetOldestStreams() {
+    let orders = heard.values.map(\.order).sorted()
+    let limit = orders[orders.count / 4]
+    heard = heard.filter { $0.value.order > limit || $0.value.taken != $0.value.durable }
+  }
+
+  private mutating func acknowledgeAgain(
+    _ id: MessageID, _ prev: UInt64?, _ destination: Destination, _ source: Member,
+    _ session: SessionID
+  ) {
+    let stream = heard[id.stream] ?? HeardStream(taken: 0, durable: 0, order: 0)
+    let isDuplicate = id.sequence <= stream.taken
+    if isDuplicate { counters.duplicates += 1 }
+    // One on its way to the disk has its receipt when it is there.
+    guard !isDuplicate || id.sequence <= stream.durable else { return }
+    acknowledge(
+      id.stream, stream.durable, destination, source, session, missing: isDuplicate ? nil : prev)
+  }
+
+  private mutating func write(
+    _ message: ChatMessage, _ line: Message, _ source: Member, _ session: SessionID,
+    _ destination: Destination
+  ) {
+    var tags = Tags()
+    tags["heard"] = Timestamp.text(message.receivedMicroseconds)
+    if let id = message.id { tags["msgid"] = id.description }
+    tags["time"] = Timestamp.text(message.timeMicroseconds)
+    if message.isUnverified {
+      tags["unverified"] = message.unverifiedAddress?.description ?? "unix"
+    }
+    guard let record = try? Message(tags: tags, source: source, content: line.content) else {
+      return
+    }
+    let bytes = message.text.utf8.count + 256
+    unwrittenBytes += bytes
+    if unwrittenBytes > Limits.unwrittenBytes { isInputPaused = true }
+    // Who sends no number waits for an answer, not for a receipt.
+    let isAnswered = message.id == nil && sessions[session.index].kind == .guest
+    let mouth = isAnswered ? self.mouth(session.index, line.tags["label"]) : nil
+    persist(
+      Record(line: JournalLine(record).bytes),
+      .heard(
+        Incoming(
+          message: message, session: session, destination: destination, bytes: bytes, mouth: mouth))
+    )
+  }
+
+  /// It is in the journal: it is acknowledged and shown.
+  mutating func isHeard(_ incoming: Incoming) {
+    written(incoming)
+    let message = incoming.message
+    if let id = message.id {
+      if heard[id.stream] == nil {
+        heard[id.stream] = HeardStream(taken: id.sequence, durable: 0, order: heardCount)
+      }
+      heard[id.stream]!.durable = max(heard[id.stream]!.durable, id.sequence)
+      acknowledge(id.stream, id.sequence, incoming.destination, message.from, incoming.session)
+    } else if let mouth = incoming.mouth {
+      let name = name
+      switch message.conversation {
+      case .group(let group): answer(mouth, verb: .msg) { $0.append("\(group) 1/1") }
+      case .person: answer(mouth, verb: .pm) { $0.append(name) }
+      }
+    }
+    news.append(.message(message))
+    tellOwners(message)
+    // Who speaks to us can be reached.
+    if message.path == .direct, let contact = contactIndices[message.from.name],
+      contacts[contact].retryAt > time
+    {
+      contacts[contact].retryAt = 0
+      markDirty(contact)
+    }
+  }
+
+  /// It could not be written: it was never taken. The connection is given up, so that it comes again.
+  mutating func isNotHeard(_ incoming: Incoming, _ reason: String) {
+    written(incoming)
+    if let id = incoming.message.id, var stream = heard[id.stream] {
+      stream.taken = stream.durable
+      heard[id.stream] = stream.durable == 0 ? nil : stream
+    }
+    guard isLive(incoming.session) else { return }
+    let session = incoming.session.index
+    switch sessions[session].kind {
+    case .uplink: loseServer("what it says can't be written to disk (\(reason))")
+    case .guest, .owner, .link:
+      let verb: Verb = if case .group = incoming.message.conversation { .msg } else { .pm }
+      let refusal = Refusal(
+        .internalError, verb, "it could not be written to disk (\(reason)); say it again")
+      if let mouth = incoming.mouth { return refuse(refusal, to: mouth) }
+      refuse(refusal, to: session, label: nil, about: incoming.message.id?.description)
+      end(session, reason: "the disk failed")
+    }
+  }
+
+  private mutating func written(_ incoming: Incoming) {
+    unwrittenBytes -= incoming.bytes
+    guard isInputPaused, unwrittenBytes <= Limits.unwrittenBytes / 2 else { return }
+    isInputPaused = false
+    for index in 0..<UInt32(sessions.count) where sessions.holds(index) {
+      if sessions[index].activity == .ready { effects.append(.resume(sessions[index].id)) }
+    }
+  }
+
+  // MARK: Receipts
+
+  private mutating func acknowledge(
+    _ stream: UInt64, _ sequence: UInt64, _ destination: Destination, _ source: Member,
+    _ session: SessionID, missing: UInt64? = nil
+  ) {
+    guard isLive(session) else { return }
+    let key = DueAck.Key(session: session, stream: stream)
+    if let index = dueAckIndices[key] {
+      dueAcks[index].sequence = max(dueAcks[index].sequence, sequence)
+      dueAcks[index].missing = missing ?? dueAcks[index].missing
+      return
+    }
+    dueAckIndices[key] = dueAcks.count
+    let isRelayed = sessions[session.index].kind == .uplink
+    dueAcks.append(
+      DueAck(
+        key: key, destination: destination, sequence: sequence, missing: missing,
+        sender: isRelayed ? source.name : nil))
+  }
+
+  /// One receipt a round for all that came of a stream.
+  mutating func writeAcks() {
+    guard !dueAcks.isEmpty else { return }
+    for due in dueAcks where isLive(due.key.session) {
+      let id =
+        MessageID(stream: due.key.stream, sequence: due.sequence)
+        ?? .nothing(of: due.key.stream)
+      fanOut.send(to: due.key.session.index, isReply: true) { buffer in
+        var tags = Tags()
+        tags["to"] = due.sender?.description
+        tags["prev"] = due.missing.map(String.init)
+        tags.render(into: buffer)
+        buffer.append("ACK ")
+        buffer.append(due.destination)
+        buffer.append(" ")
+        buffer.append(id)
+        buffer.append("\n")
+      }
+    }
+    dueAcks.removeAll(keepingCapacity: true)
+    dueAckIndices.removeAll(keepingCapacity: true)
+  }
+}

@@ -1,0 +1,269 @@
+// Lanes on a direct link: what is sent, what comes back, and what becomes of each message.
+
+import LineProtocol
+
+// MARK: - Out
+
+extension Peer {
+  /// Sends what has not been sent on the link, as far as the window allows.
+  mutating func sendOnLink(_ contact: Int32) {
+    guard let session = contacts[contact].session else { return }
+    for lane in contacts[contact].lanes where !lanes[lane].queue.isEmpty {
+      if lanes[lane].path != .direct {
+        breakPath(of: lane)
+        lanes[lane].path = .direct
+      }
+      while contacts[contact].unackedBytes < Limits.linkWindowBytes,
+        let index = nextToSend(lane)
+      {
+        send(index, of: lane, to: session.index, contact)
+      }
+    }
+  }
+
+  /// The position in its stream of the lane's next message; nil where all is sent, or is not on the
+  /// disk yet.
+  func nextToSend(_ lane: Int32) -> Int? {
+    guard lanes[lane].sent < lanes[lane].queue.count,
+      let index = position(
+        of: lanes[lane].queue[lanes[lane].sent].sequence, in: lanes[lane].stream),
+      streams[lanes[lane].stream].messages[index].isOnDisk
+    else { return nil }
+    return index
+  }
+
+  /// The number before the lane's next message that the recipient has not acknowledged.
+  func previous(_ lane: Int32) -> UInt64? {
+    let sent = lanes[lane].sent
+    return sent > 0 ? lanes[lane].queue[sent - 1].sequence : nil
+  }
+
+  private mutating func send(_ index: Int, of lane: Int32, to session: UInt32, _ contact: Int32) {
+    let stream = lanes[lane].stream
+    let sequence = lanes[lane].queue[lanes[lane].sent].sequence
+    let (previous, isTagged) = (previous(lane), contacts[contact].speaksTags)
+    guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
+    let stamp = streams[stream].messages[index].stamp
+    let conversation = streams[stream].conversation
+    let known = sharedRoster(conversation, contact)
+    let source = Member(name: name, place: place)
+    var bytes = 0
+    let text = streams[stream].messages[index].text
+    fanOut.send(to: session, isReply: true) { buffer in
+      let start = buffer.count
+      if isTagged {
+        buffer.append(messageTags: id, stamp)
+        if let previous {
+          buffer.append(";prev=")
+          buffer.append(decimal: Int(clamping: previous))
+        }
+        if let known {
+          buffer.append(";version=")
+          buffer.append(known.version)
+          if case .person = conversation {
+            buffer.append(";group=")
+            buffer.append(known.group)
+          }
+        }
+        buffer.append(" ")
+      }
+      appendSource(buffer, source)
+      buffer.append(conversation, text)
+      buffer.append("\n")
+      bytes = buffer.count - start
+    }
+    lanes[lane].sent += 1
+    if contacts[contact].unackedBytes == 0 { contacts[contact].movedAt = time }
+    contacts[contact].unackedBytes += bytes
+    contacts[contact].sentDirectly += 1
+    counters.sentDirectly += 1
+  }
+
+  /// The roster by which the other side may find us, should it not know us yet.
+  private func sharedRoster(
+    _ conversation: Conversation, _ contact: Int32
+  ) -> (group: GroupName, version: RosterVersion)? {
+    if case .group(let group) = conversation {
+      return groups[group].map { ($0.name, $0.roster.version) }
+    }
+    let name = contacts[contact].member.name
+    let shared = groups.values.filter { $0.roster.contains(name) }
+    return shared.min { $0.name < $1.name }.map { ($0.name, $0.roster.version) }
+  }
+
+  // MARK: Paths
+
+  /// What was sent and not acknowledged is to be sent again.
+  mutating func breakPath(of lane: Int32) {
+    lanes[lane].path = .none
+    lanes[lane].attempt = nextNumber()
+    lanes[lane].sent = 0
+    lanes[lane].resentFor = nil
+  }
+
+  /// The connection to the server that it was handed to is another one now, or gone.
+  mutating func breakRelays(to contact: Int32) {
+    for lane in contacts[contact].lanes where lanes[lane].path == .relay { breakPath(of: lane) }
+  }
+
+  // MARK: - Back
+
+  /// A contact has a message of ours, and all before it in its stream. `isLacking`: it did not take
+  /// what came behind, as something is missing before that.
+  mutating func acknowledged(_ id: MessageID, by contact: Int32, isLacking: Bool) {
+    guard let stream = streamsByID[id.stream], let lane = lane(of: contact, stream) else { return }
+    contacts[contact].movedAt = time
+    contacts[contact].relayFailures = 0
+    lanes[lane].unanswered = 0
+    var last: UInt64 = 0
+    while let first = lanes[lane].queue.first, first.sequence <= id.sequence,
+      let index = position(of: first.sequence, in: stream),
+      streams[stream].messages[index].isOnDisk
+    {
+      takeFirst(of: lane, .delivered)
+      last = first.sequence
+      counters.acknowledged += 1
+    }
+    if last > 0 {
+      noteDone(contact, stream, through: last, failure: nil)
+      lanes[lane].resentFor = nil
+      noteProgress(contact)
+      dropDone(stream)
+      markDirty(contact)
+    }
+    if isLacking { sendAgain(lane, contact, for: id.sequence) }
+  }
+
+  /// What it was sent does not follow on its own number. Once for each such number, as everything under
+  /// way behind it is answered like this.
+  private mutating func sendAgain(_ lane: Int32, _ contact: Int32, for number: UInt64) {
+    guard lanes[lane].sent > 0, lanes[lane].resentFor != number else { return }
+    let path = lanes[lane].path
+    breakPath(of: lane)
+    lanes[lane].path = path
+    lanes[lane].resentFor = number
+    noteProgress(contact)
+    markDirty(contact)
+  }
+
+  /// What is under way on the link is counted anew.
+  private mutating func noteProgress(_ contact: Int32) {
+    guard contacts[contact].link == .open else { return }
+    var bytes = 0
+    for lane in contacts[contact].lanes where lanes[lane].path == .direct && lanes[lane].sent > 0 {
+      let stream = lanes[lane].stream
+      let first = position(of: lanes[lane].queue[0].sequence, in: stream) ?? 0
+      let size = streams[stream].messages[first].text.count + Limits.messageHeadBytes
+      bytes += size * lanes[lane].sent
+    }
+    contacts[contact].unackedBytes = bytes
+  }
+
+  /// A netcat was written all that was sent, and has ended its side: that is all that can be known.
+  mutating func sentIsAll(_ lane: Int32) {
+    guard lanes[lane].path == .direct, lanes[lane].sent > 0 else { return }
+    let (contact, stream) = (lanes[lane].contact, lanes[lane].stream)
+    let last = lanes[lane].queue[lanes[lane].sent - 1].sequence
+    for _ in 0..<lanes[lane].sent { takeFirst(of: lane, .sent) }
+    noteDone(contact, stream, through: last, failure: nil)
+    dropDone(stream)
+  }
+
+  /// The first message of a lane is done with.
+  mutating func takeFirst(of lane: Int32, _ state: DeliveryState) {
+    guard let entry = lanes[lane].queue.popFirst() else { return }
+    if lanes[lane].sent > 0 { lanes[lane].sent -= 1 }
+    tell(entry.sequence, of: lane, state)
+    release(entry.sequence, of: lanes[lane].stream, from: lanes[lane].contact)
+  }
+
+  /// One message will not be delivered.
+  mutating func fail(_ sequence: UInt64, in lane: Int32, reason: String) {
+    guard let index = lanes[lane].queue.firstIndex(where: { $0.sequence == sequence }) else {
+      return
+    }
+    let (contact, stream) = (lanes[lane].contact, lanes[lane].stream)
+    lanes[lane].queue.remove(at: index)
+    if index < lanes[lane].sent { lanes[lane].sent -= 1 }
+    tell(sequence, of: lane, .failed(reason: reason))
+    release(sequence, of: stream, from: contact)
+    noteDone(contact, stream, only: sequence, failure: reason)
+    noteProgress(contact)
+    dropDone(stream)
+    markDirty(contact)
+  }
+
+  /// Nothing in the lane will be delivered.
+  mutating func failLane(_ lane: Int32, reason: String) {
+    let (contact, stream) = (lanes[lane].contact, lanes[lane].stream)
+    guard let last = lanes[lane].queue.last?.sequence else { return }
+    lanes[lane].sent = 0
+    while !lanes[lane].queue.isEmpty { takeFirst(of: lane, .failed(reason: reason)) }
+    noteDone(contact, stream, through: last, failure: reason)
+    dropDone(stream)
+  }
+
+  // MARK: What waits
+
+  /// Who sent them is told that they wait, once.
+  mutating func tellWaiting(_ contact: Int32, _ reason: String) {
+    for lane in contacts[contact].lanes {
+      // From the end: what was told already is before it.
+      for index in lanes[lane].queue.indices.reversed() {
+        let entry = lanes[lane].queue[index]
+        guard entry.told == .nothing || entry.told == .relayed,
+          let position = position(of: entry.sequence, in: lanes[lane].stream),
+          streams[lanes[lane].stream].messages[position].isOnDisk
+        else {
+          if entry.told == .waiting { break }
+          continue
+        }
+        lanes[lane].queue[index].told = .waiting
+        tell(entry.sequence, of: lane, .waiting(reason: reason))
+      }
+    }
+  }
+
+  /// What has waited for too long has failed.
+  mutating func expireMessages() {
+    let oldest = now.wallMicroseconds - Limits.outboxMicroseconds
+    for stream in streams.indices {
+      guard let first = streams[stream].messages.first, first.stamp < oldest else { continue }
+      for lane in streams[stream].lanes {
+        while let entry = lanes[lane].queue.first,
+          let index = position(of: entry.sequence, in: stream),
+          streams[stream].messages[index].stamp < oldest
+        {
+          fail(entry.sequence, in: lane, reason: "it waited for seven days")
+        }
+      }
+    }
+  }
+
+  // MARK: In the journal
+
+  /// `:bob@… ACK lobby <msgid>`: that recipient has it, and all before it; or will not get it.
+  mutating func noteDone(
+    _ contact: Int32, _ stream: Int32, through last: UInt64 = 0, only: UInt64 = 0, failure: String?
+  ) {
+    guard let id = MessageID(stream: streams[stream].id, sequence: max(last, only)) else { return }
+    let member = contacts[contact].member
+    let conversation = streams[stream].conversation
+    var tags = Tags()
+    if failure != nil { tags["failed"] = "1" }
+    if only != 0 { tags["only"] = "1" }
+    effects.append(
+      .note(
+        Record { buffer in
+          tags.render(into: buffer)
+          appendSource(buffer, member)
+          buffer.append("ACK ")
+          switch conversation {
+          case .group(let group): buffer.append(group)
+          case .person(let name): buffer.append(name)
+          }
+          buffer.append(" ")
+          buffer.append(id)
+        }))
+  }
+}

@@ -1,0 +1,330 @@
+// Rosters as the server numbers them. A change is applied where its version is the next one; anything
+// else makes us ask for the whole list. What is applied is noted in the journal as the line it came
+// in, so that a node that is started while the server is away knows what it knew.
+
+import LineProtocol
+
+/// One group that we are in, or have just asked for.
+struct Replica {
+  var name: GroupName
+  var roster = Roster(version: RosterVersion(start: 0, number: 0))
+  /// We are in: a listing with us in it was taken.
+  var isIn = false
+  /// The whole list was asked for, by MEMBERS or JOIN, and has not come.
+  var isAsked = false
+
+  init(_ name: GroupName) { self.name = name }
+}
+
+enum RosterChange {
+  case join(Member)
+  case leave(Member, String)
+  case nick(Member, MemberName)
+}
+
+// MARK: - A whole listing
+
+extension Peer {
+  mutating func takeListing(
+    of group: GroupName, _ entries: [Roster.Entry], _ version: RosterVersion?, for asked: Asked
+  ) {
+    groups[group]?.isAsked = false
+    guard let own = entries.first(where: { $0.member.name == name }) else {
+      // We are not in it, whatever we thought.
+      exit(group, reason: "the server says so")
+      if let mouth = asked.mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
+      return retryAllHeld()
+    }
+    guard !leaving.contains(group) else {
+      if let mouth = asked.mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
+      return
+    }
+    take(place: own.member.place)
+    if own.isReachable { isFound(true) }
+    let isNew = groups[group]?.isIn != true
+    wanted.insert(group)
+    replace(group, entries, version ?? RosterVersion(start: 0, number: 0), isTold: !isNew)
+    noteListing(of: group, for: asked.mouth)
+    news.append(.entered(group, members: entries.count, isNew: isNew))
+    retryAllHeld()
+  }
+
+  func hasLeftMeanwhile(_ group: GroupName) -> Refusal {
+    Refusal(.notMember, .join, "you have left \(group) meanwhile")
+  }
+
+  /// Puts a new roster in the place of the old one.
+  mutating func replace(
+    _ group: GroupName, _ entries: [Roster.Entry], _ version: RosterVersion, isTold: Bool
+  ) {
+    let old = groups[group]?.roster.all ?? []
+    // Those who are not found again. By contact: one may have another name in a roster that is behind.
+    var gone = Set(old.map(\.handle).filter { $0 >= 0 })
+    var replica = Replica(group)
+    replica.isIn = true
+    var names: Set<MemberName> = []
+    for entry in entries where names.insert(entry.member.name).inserted {
+      var entry = entry
+      entry.handle = -1
+      if entry.member.name != name {
+        let known = contactIndices[entry.member.name].flatMap { gone.remove($0) }
+        let before = known.map { contacts[$0].member.place }
+        entry.handle = meet(entry, isCounted: known == nil)
+        if isTold { tellDifference(entry.member, from: before, in: group) }
+      }
+      replica.roster.append(entry, as: version)
+    }
+    groups[group] = replica
+    for entry in old where gone.contains(entry.handle) {
+      if isTold { news.append(.left(entry.member, group, reason: "")) }
+      leaves(entry.handle, group)
+    }
+  }
+
+  private mutating func tellDifference(
+    _ member: Member, from before: Place?, in group: GroupName
+  ) {
+    guard let before else { return news.append(.joined(member, group)) }
+    if before != member.place { news.append(.moved(member, from: before)) }
+  }
+
+  /// The listing in the journal, as lines of the server. Who joined by a request is answered when it
+  /// is there.
+  private mutating func noteListing(of group: GroupName, for mouth: Mouth?) {
+    guard let replica = groups[group] else { return }
+    for entry in replica.roster.all {
+      effects.append(.note(Record { appendMemberLine($0, replica.name, entry) }))
+    }
+    let last = Record { buffer in
+      buffer.append("@version=")
+      buffer.append(replica.roster.version)
+      buffer.append(" OK MEMBERS ")
+      buffer.append(replica.name)
+      buffer.append(" ")
+      buffer.append(decimal: replica.roster.count)
+    }
+    guard let mouth else { return effects.append(.note(last)) }
+    persist(last, .entered(group, mouth))
+  }
+
+  mutating func take(place new: Place) {
+    guard new != place else { return }
+    place = new
+    isReachable = nil
+    news.append(.placed(new))
+  }
+
+  /// The server has dialled our place.
+  private mutating func isFound(_ isReachable: Bool) {
+    guard self.isReachable != isReachable else { return }
+    self.isReachable = isReachable
+    news.append(.reachable(isReachable))
+  }
+
+  mutating func retryAllHeld() {
+    for session in sessionsHolding() { retryHeld(session) }
+  }
+}
+
+// MARK: - One change
+
+extension Peer {
+  mutating func change(
+    _ group: GroupName, _ tags: Tags, _ change: RosterChange, _ line: Message
+  ) {
+    guard let version = tags["version"].flatMap({ RosterVersion($0) }) else { return }
+    guard let replica = groups[group], replica.isIn else {
+      return askAboutUnknown(group)
+    }
+    let known = replica.roster.version
+    if version.start == known.start && version.number <= known.number { return }
+    guard version.start == known.start, version.number == known.number + 1,
+      apply(change, to: group, version)
+    else { return askMembers(group) }
+    noteChange(line, group, version)
+    tellOwners(line)
+    retryAllHeld()
+  }
+
+  /// A group that the server has us in, and we do not know of.
+  mutating func askAboutUnknown(_ group: GroupName) {
+    guard !leaving.contains(group), groups.count < Limits.groupsPerMember else { return }
+    askMembers(group)
+  }
+
+  /// Returns false where it does not fit what is there.
+  mutating func apply(_ change: RosterChange, to group: GroupName, _ version: RosterVersion) -> Bool
+  {
+    switch change {
+    case .join(let member): applyJoin(member, group, version)
+    case .leave(let member, let reason): applyLeave(member, group, reason, version)
+    case .nick(let member, let new): applyNick(member, new, group, version)
+    }
+  }
+
+  private mutating func applyJoin(
+    _ member: Member, _ group: GroupName, _ version: RosterVersion
+  ) -> Bool {
+    if var entry = groups[group]?.roster[member.name] {
+      entry.member = member
+      groups[group]?.roster.change(member.name, to: entry, as: version)
+      guard entry.handle >= 0 else {
+        take(place: member.place)
+        return true
+      }
+      // Told for each group that we share.
+      let before = contacts[entry.handle].member.place
+      moves(entry.handle, to: member.place)
+      if before != member.place { news.append(.moved(member, from: before)) }
+      return true
+    }
+    guard let count = groups[group]?.roster.count, count < Limits.names else { return false }
+    var entry = Roster.Entry(
+      member: member, isOnline: true, speaksTags: false, isReachable: false, handle: -1)
+    if member.name != name { entry.handle = meet(entry, isCounted: true, isDescribed: false) }
+    groups[group]?.roster.append(entry, as: version)
+    news.append(.joined(member, group))
+    return true
+  }
+
+  private mutating func applyLeave(
+    _ member: Member, _ group: GroupName, _ reason: String, _ version: RosterVersion
+  ) -> Bool {
+    guard let entry = groups[group]?.roster[member.name] else { return false }
+    groups[group]?.roster.remove(member.name, as: version)
+    if entry.handle < 0 {
+      exit(group, reason: reason.isEmpty ? "the server took us out" : reason)
+    } else {
+      news.append(.left(member, group, reason: reason))
+      leaves(entry.handle, group)
+    }
+    return true
+  }
+
+  private mutating func applyNick(
+    _ member: Member, _ new: MemberName, _ group: GroupName, _ version: RosterVersion
+  ) -> Bool {
+    guard var entry = groups[group]?.roster[member.name],
+      new == member.name || groups[group]?.roster.contains(new) == false
+    else { return false }
+    entry.member.name = new
+    groups[group]?.roster.change(member.name, to: entry, as: version)
+    if entry.handle < 0 {
+      take(name: new)
+    } else if !contacts[entry.handle].member.name.isWrittenLike(new) {
+      news.append(.renamed(contacts[entry.handle].member, to: new))
+      isCalled(entry.handle, new)
+    }
+    return true
+  }
+
+  private mutating func noteChange(_ line: Message, _ group: GroupName, _ version: RosterVersion) {
+    var tags = Tags()
+    tags["version"] = version.description
+    if case .nick = line.content { tags["group"] = group.description }
+    tags["time"] = line.tags["time"]
+    guard let record = try? Message(tags: tags, source: line.source, content: line.content) else {
+      return
+    }
+    effects.append(.note(Record(line: JournalLine(record).bytes)))
+  }
+
+  /// What a member can do, told unasked.
+  mutating func describe(_ entry: Roster.Entry, in group: GroupName) {
+    guard let known = groups[group]?.roster[entry.member.name], groups[group]?.isIn == true else {
+      return
+    }
+    groups[group]?.roster.note(
+      entry.member.name, isOnline: entry.isOnline, speaksTags: entry.speaksTags,
+      isReachable: entry.isReachable)
+    if known.handle >= 0 { describe(known.handle, entry) } else { isFound(entry.isReachable) }
+    guard
+      known.isOnline != entry.isOnline || known.speaksTags != entry.speaksTags
+        || known.isReachable != entry.isReachable
+    else { return }
+    effects.append(.note(Record { appendMemberLine($0, group, entry) }))
+  }
+}
+
+// MARK: - Joining and leaving
+
+extension Peer {
+  mutating func join(_ group: GroupName, for mouth: Mouth) {
+    guard isServerUp else { return refuse(serverIsAway(.join), to: mouth) }
+    guard wanted.count < Limits.groupsPerMember || wanted.contains(group) else {
+      return refuse(
+        Refusal(.rateLimited, .join, "you are in \(wanted.count) groups; LEAVE one first"),
+        to: mouth)
+    }
+    // A leave that is on its way to our disk comes first.
+    if pending.values.contains(where: { $0.isLeave(of: group) }) {
+      return joinsAfterLeave.append((group, mouth))
+    }
+    // One that is on its way to the server comes before this on the same connection.
+    if leaving.contains(group) { serverKnowsWeLeft(group) }
+    wanted.insert(group)
+    askJoin(group, for: mouth)
+  }
+
+  /// At once here, and at the server as soon as it can be told.
+  mutating func leave(_ group: GroupName, for mouth: Mouth) {
+    guard let replica = groups[group], replica.isIn else {
+      return refuse(
+        Refusal(.notMember, .leave, "you are not in \(group); GROUPS lists where you are"),
+        to: mouth)
+    }
+    let (name, place) = (name, place)
+    persist(
+      Record { buffer in
+        appendSource(buffer, Member(name: name, place: place))
+        buffer.append("LEAVE ")
+        buffer.append(replica.name)
+      }, .left(group, mouth))
+  }
+
+  /// The leave is on disk.
+  mutating func hasLeft(_ group: GroupName) {
+    leaving.insert(group)
+    exit(group, reason: "")
+    if isServerUp { askLeave(group) }
+    leaveIsOver(group)
+  }
+
+  /// It is done, or could not be written.
+  mutating func leaveIsOver(_ group: GroupName) {
+    let joins = joinsAfterLeave.filter { $0.group == group }
+    joinsAfterLeave.removeAll { $0.group == group }
+    for join in joins { self.join(join.group, for: join.mouth) }
+  }
+
+  mutating func serverKnowsWeLeft(_ group: GroupName) {
+    leaving.remove(group)
+    effects.append(
+      .note(
+        Record {
+          $0.append("OK LEAVE ")
+          $0.append(group)
+        }))
+  }
+
+  /// We are not in the group any more.
+  mutating func exit(_ group: GroupName, reason: String) {
+    wanted.remove(group)
+    guard let replica = groups.removeValue(forKey: group) else { return }
+    for entry in replica.roster.all where entry.handle >= 0 { leaves(entry.handle, group) }
+    guard replica.isIn else { return }
+    // By itself, a leave is in the journal already; of what the server did it need not be told.
+    if !reason.isEmpty {
+      let (name, place) = (name, place)
+      effects.append(
+        .note(
+          Record { buffer in
+            appendSource(buffer, Member(name: name, place: place))
+            buffer.append("LEAVE ")
+            buffer.append(replica.name)
+          }))
+      serverKnowsWeLeft(replica.name)
+    }
+    news.append(.exited(replica.name, reason: reason))
+  }
+}

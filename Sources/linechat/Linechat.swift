@@ -1,0 +1,27 @@
+// linechat: what a member of chat groups runs. Each of its commands is in a file of its own; `node` is
+// the one without a screen.
+
+import ArgumentParser
+import CommandLineSupport
+import LineChat
+
+@main
+enum Main {
+  static func main() {
+    StandardStreams.open()
+    Signals.block()
+    Linechat.main()
+  }
+}
+
+struct Linechat: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "linechat",
+    abstract: "Be a member of chat groups, with or without their server.",
+    discussion: """
+      A node speaks to the other members directly, where they listen, and through the server where \
+      they do not. While the server (linechatd) is away, they go on.
+      """,
+    version: "linechat \(lineChatVersion)",
+    subcommands: [Node.self])
+}
