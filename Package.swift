@@ -4,7 +4,8 @@ import PackageDescription
 
 // Arrows point one way: linechatd, linechat -> LineChat -> LineChatCore -> LineProtocol; what the two
 // programs have in common is in CommandLineSupport. The simulator stands beside LineChat:
-// linechat-sim -> LineChatSimulation -> LineChatCore.
+// linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top of it: LineShell ->
+// LineChat; only there is GNU readline linked, whose licence is the GPL.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -46,6 +47,7 @@ let package = Package(
       name: "CommandLineSupport",
       dependencies: [
         "LineChat",
+        "LineProtocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -60,11 +62,17 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
+    .target(
+      name: "LineShell",
+      dependencies: ["CReadline", "CSystem", "LineChat", "LineProtocol"],
+      swiftSettings: strict),
     .executableTarget(
       name: "linechat",
       dependencies: [
         "CommandLineSupport",
         "LineChat",
+        "LineProtocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -96,6 +104,13 @@ let package = Package(
     .testTarget(
       name: "LineChatTests",
       dependencies: ["LineChat", "LineChatCore", "LineProtocol", "CSystem", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LineShellTests",
+      dependencies: ["CSystem", "LineProtocol", "LineShell", "ShellFixture", "TestSupport"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "ShellFixture", dependencies: ["LineChat", "LineShell"], path: "Tests/ShellFixture",
       swiftSettings: strict),
     .target(
       name: "TestSupport",

@@ -4,6 +4,7 @@
 
 import Glibc
 import LineChat
+import LineProtocol
 import Logging
 
 /// How a line of the log is written.

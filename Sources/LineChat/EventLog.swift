@@ -77,35 +77,3 @@ final class EventLog {
 func counted(_ count: Int, _ noun: String) -> String {
   count == 1 ? "1 \(noun)" : "\(count) \(noun)s"
 }
-
-/// `text` with everything that is not to be shown written as `\n`, `\t` or `\u{1b}`: controls,
-/// separators of lines, and what turns the direction of writing. A backslash is doubled, so that
-/// the original can be told.
-package func escaped(_ text: String) -> String {
-  if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != 0x5C }) { return text }
-  var result = ""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\\": result += "\\\\"
-    case "\n": result += "\\n"
-    case "\r": result += "\\r"
-    case "\t": result += "\\t"
-    default:
-      if isUnsafeToShow(scalar) {
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      } else {
-        result.unicodeScalars.append(scalar)
-      }
-    }
-  }
-  return result
-}
-
-/// Whether a terminal, or the reader of a log, could be misled by it.
-package func isUnsafeToShow(_ scalar: Unicode.Scalar) -> Bool {
-  switch scalar.value {
-  case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
-    true
-  default: false
-  }
-}

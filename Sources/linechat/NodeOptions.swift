@@ -4,6 +4,7 @@
 import ArgumentParser
 import CommandLineSupport
 import LineChat
+import LineProtocol
 
 struct NodeOptions: ParsableArguments {
   @Option(

@@ -3,6 +3,7 @@
 import ArgumentParser
 import CommandLineSupport
 import LineChat
+import LineProtocol
 import Logging
 
 struct Options: ParsableArguments {

@@ -245,7 +245,7 @@ package final class Child {
 /// The thread on which all children are born. Between making a pipe and closing its ends on exec no
 /// other may be born, as it would keep the pipe open; and a child ends with the thread that bore it,
 /// so that thread must last as long as this process.
-private final class Midwife: Sendable {
+final class Midwife: Sendable {
   static let only = Midwife()
 
   private let work = Mutex<[@Sendable () -> Void]>([])

@@ -78,6 +78,7 @@ need_build_tools() {
   need ld binutils "Swift links with it"
   need g++ g++ "Swift links against the C++ library that comes with it"
   need /usr/include/stdio.h libc6-dev "the C library's headers"
+  need /usr/include/readline/readline.h libreadline-dev "the shell's lines are edited with GNU readline"
   need_library libsqlite3.so.0 libsqlite3-0
   need_library libncurses.so.6 libncurses6
   need_library libcurl.so.4 libcurl4

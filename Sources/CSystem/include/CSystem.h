@@ -1,4 +1,5 @@
-// The few calls of the system that Swift's Glibc module lacks, because they need _GNU_SOURCE.
+// The few calls of the system that Swift's Glibc module lacks, because they need _GNU_SOURCE, and what
+// happens inside signal handlers, where nothing of Swift may run.
 
 #ifndef LINECHAT_CSYSTEM_H
 #define LINECHAT_CSYSTEM_H
@@ -11,6 +12,30 @@ int csystem_accept(int descriptor, struct sockaddr *address, socklen_t *length);
 
 /// pipe2 with O_NONBLOCK and O_CLOEXEC.
 int csystem_pipe(int descriptors[2]);
+
+/// Notes the mode that a terminal is in now, and from here on restores it (and ends bracketed paste)
+/// when the process ends by exit or by a fault (SIGSEGV, a trap, abort, SIGQUIT), whichever thread
+/// it hits. -1: it is no terminal.
+int csystem_guard_terminal(int terminal);
+
+/// The terminal is as it was, or no longer ours to restore.
+void csystem_unguard_terminal(void);
+
+/// Restores it now, if it is guarded and this process is in its foreground. May be called in a
+/// signal's handler.
+void csystem_restore_terminal(void);
+
+/// Where handlers write the numbers of signals, a byte each: a pipe that does not block. -1: nowhere.
+void csystem_tell_signals(int descriptor);
+
+/// From here on the signal is told. One that is ignored stays ignored: whoever started this process
+/// wants it so. `restarts`: calls that it interrupts go on (but poll, which never does). A second
+/// SIGTERM after two seconds or more ends the process at once.
+int csystem_catch_signal(int number, int restarts);
+
+/// Stops this process as ^Z does by default, and returns when it goes on: at once where nobody could
+/// ever continue it, as in a terminal window without a shell.
+int csystem_stop_process(void);
 
 /// A descriptor, non-blocking and close-on-exec, that becomes readable when the time given to
 /// csystem_set_boot_timer has passed on CLOCK_BOOTTIME, which goes on while the machine sleeps:
