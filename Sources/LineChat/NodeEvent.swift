@@ -155,7 +155,7 @@ public struct GroupMember: Hashable, Sendable {
 extension NodeEvent {
   /// Nil where it is no affair of the owner's: who connects to the node's port, and what is refused
   /// there, is in the log alone, so that strangers cannot fill the owner's queue.
-  init?(_ news: News) {
+  package init?(_ news: News) {
     switch news {
     case .serverIsTried: self = .serverIsTried
     case .serverIsThere(let id, let isAnother):

@@ -31,6 +31,12 @@ public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
       throw ListenAddress.Malformed(description: "name the server's host: HOST:PORT, or HOST")
     }
     let isWithoutPort = !text.contains(":") || (text.hasPrefix("[") && text.hasSuffix("]"))
+    // A number that is no port at all is none to listen at either, but that is not what was meant.
+    if !isWithoutPort, let end = text.split(separator: ":").last, let number = Int(end),
+      !(1...65_535).contains(number)
+    {
+      throw ListenAddress.Malformed(description: "\(text) does not end in a port from 1 to 65535")
+    }
     let address = try ListenAddress(parsing: isWithoutPort ? "\(text):\(Self.defaultPort)" : text)
     switch address.kind {
     case .tcp(let literal, let port):

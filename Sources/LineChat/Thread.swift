@@ -2,8 +2,8 @@
 
 import Glibc
 
-enum Thread {
-  static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+package enum Thread {
+  package static func start(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
     let context = Unmanaged.passRetained(Work(body))
     var everything = sigset_t()
     var before = sigset_t()

@@ -59,33 +59,10 @@ extension Directory {
     var best: (verb: Verb, edits: Int)?
     for help in Help.all {
       let known = Array(help.verb.word.description.utf8)
-      let edits = distance(typed, known)
+      let edits = editDistance(typed, known)
       let allowed = known.count >= 6 ? 2 : 1
       if edits <= allowed, edits < best?.edits ?? .max { best = (help.verb, edits) }
     }
     return best?.verb
-  }
-
-  /// Edits between two short words, a swap of neighbours counting once (optimal string alignment,
-  /// after Damerau, 1964).
-  private static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
-    var before: [Int] = []
-    var above = Array(0...other.count)
-    for row in 1...max(1, one.count) {
-      var line = [row]
-      for column in 1...max(1, other.count) {
-        var least = min(
-          above[column] + 1, line[column - 1] + 1,
-          above[column - 1] + (one[row - 1] == other[column - 1] ? 0 : 1))
-        if row > 1 && column > 1 && one[row - 1] == other[column - 2]
-          && one[row - 2] == other[column - 1]
-        {
-          least = min(least, before[column - 2] + 1)
-        }
-        line.append(least)
-      }
-      (before, above) = (above, line)
-    }
-    return above[other.count]
   }
 }

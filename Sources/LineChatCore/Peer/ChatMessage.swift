@@ -78,6 +78,9 @@ public enum DeliveryState: Hashable, Sendable {
   /// It will not be delivered; why.
   case failed(reason: String)
 
+  /// No more is known yet, a second after it was said.
+  package static let underWay = DeliveryState.waiting(reason: "on its way")
+
   /// Nothing more will come of it.
   public var isFinal: Bool {
     switch self {

@@ -62,7 +62,7 @@ extension Peer {
       return
     }
     for (contact, _) in claim.recipients where claim.states[contact] == nil {
-      claim.states[contact] = .waiting(reason: "on its way")
+      claim.states[contact] = .underWay
     }
     answer(number, claim)
   }
