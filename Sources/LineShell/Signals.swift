@@ -33,11 +33,6 @@ final class Signals {
     csystem_tell_signals(writing.number)
     let numbers =
       [SIGTERM, SIGHUP, SIGINT] + (isInteractive ? [SIGTSTP, SIGCONT, SIGWINCH] : [])
-    // Whoever started us, or a library, may have blocked some.
-    var set = sigset_t()
-    sigemptyset(&set)
-    for number in numbers { sigaddset(&set, number) }
-    pthread_sigmask(SIG_UNBLOCK, &set, nil)
     let before = numbers.map { number in
       var action = sigaction()
       _ = sigaction(number, nil, &action)

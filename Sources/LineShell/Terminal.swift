@@ -26,6 +26,8 @@ package final class Terminal {
   package struct Configuration {
     /// Styles are shown. Without a terminal, and where TERM is `dumb`, they are not in any case.
     package var isColored = true
+    /// Styles are written to a pipe or a file, too.
+    package var isColoredWithoutTerminal = false
     /// Where the history is kept; nil: nowhere. Used with a terminal alone.
     package var historyPath: String?
     /// The lines of history that are kept and can be gone back to.
@@ -48,6 +50,7 @@ package final class Terminal {
   /// typed or piped waits.
   package var isReading = true
 
+  private var isColoredWithoutTerminal = false
   private let localeWarning: [String]
   private let signals: Signals
   private let editor: LineEditor?
@@ -74,7 +77,11 @@ package final class Terminal {
     signal(SIGPIPE, SIG_IGN)
     let isInteractive = isatty(LineEditor.input) == 1 && isatty(LineEditor.output) == 1
     let signals = try Signals.make(isInteractive: isInteractive)
-    guard isInteractive else { return Terminal(signals, nil, PipedLines(), []) }
+    guard isInteractive else {
+      let terminal = Terminal(signals, nil, PipedLines(), [])
+      terminal.isColoredWithoutTerminal = configuration.isColoredWithoutTerminal
+      return terminal
+    }
     let warning =
       Locale.ensureUTF8()
       ? [] : ["this system has no locale with UTF-8; only ASCII can be typed well"]
@@ -153,7 +160,9 @@ package final class Terminal {
         pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
       }
       let hasEvents = poll(&entries, nfds_t(entries.count), milliseconds(until: due)) > 0
-      if hasEvents, entries[1].revents != 0 { takeSignals(handle) }
+      // Asked for in any case: a signal may have come as poll was returning, and Ctrl-C comes before
+      // what was typed behind it.
+      takeSignals(handle)
       takeInput(isReadable: hasEvents && entries[0].revents != 0, handle)
       if isRunning, hasEvents, entries[2].revents != 0 { handle(.woken) }
       if isRunning, let due, ContinuousClock.now >= due { handle(.due) }
@@ -197,7 +206,8 @@ package final class Terminal {
           }
         })
     } else {
-      pipes?.write(lines.map { $0.text.shown.plain })
+      let reader = isColoredWithoutTerminal ? StyledText.Reader.terminal : .plain
+      pipes?.write(lines.map { $0.text.shown.rendered(for: reader) })
     }
   }
 
