@@ -3,9 +3,9 @@
 import PackageDescription
 
 // Arrows point one way: linechatd, linechat -> LineChat -> LineChatCore -> LineProtocol; what the two
-// programs have in common is in CommandLineSupport. The simulator stands beside LineChat:
-// linechat-sim -> LineChatSimulation -> LineChatCore. The shell stands on top of it: LineShell ->
-// LineChat; only there is GNU readline linked, whose licence is the GPL.
+// programs have in common is in CommandLineSupport. The shell stands on top: linechat -> LineShell ->
+// LineChat; only there is GNU readline linked, whose licence is the GPL. The simulator stands beside
+// LineChat: linechat-sim -> LineChatSimulation -> LineChatCore.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -47,7 +47,6 @@ let package = Package(
       name: "CommandLineSupport",
       dependencies: [
         "LineChat",
-        "LineProtocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -62,23 +61,27 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
-    .target(
-      name: "LineShell",
-      dependencies: ["CReadline", "CSystem", "LineChat", "LineProtocol"],
-      swiftSettings: strict),
     .executableTarget(
       name: "linechat",
       dependencies: [
         "CommandLineSupport",
         "LineChat",
-        "LineProtocol",
+        "LineShell",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "uptime-bot", dependencies: ["LineChat"], path: "examples/bot", swiftSettings: strict),
+    .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
+    .target(
+      name: "LineShell",
+      dependencies: [
+        "CReadline", "CSystem", "LineChat", "LineChatCore", "LineProtocol",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .target(
       name: "LineChatSimulation",
       dependencies: [
@@ -107,7 +110,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "LineShellTests",
-      dependencies: ["CSystem", "LineProtocol", "LineShell", "ShellFixture", "TestSupport"],
+      dependencies: [
+        "CSystem", "LineChat", "LineChatCore", "LineProtocol", "LineShell", "ShellFixture",
+        "TestSupport",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "ShellFixture", dependencies: ["LineChat", "LineShell"], path: "Tests/ShellFixture",
@@ -129,6 +135,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "ChatTests",
+      dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
       name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]

@@ -4,7 +4,6 @@
 import ArgumentParser
 import Glibc
 import LineChat
-import LineProtocol
 
 /// An empty variable is as good as none.
 package func environment(_ name: String) -> String? {

@@ -22,6 +22,12 @@ package enum Signals {
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
+  /// On the thread that handles them itself, once it does.
+  package static func unblock() {
+    var set = awaited
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
+  }
+
   /// The first signal ends the program in order, by calling `stop` on a thread of its own; a SIGINT
   /// while it ends, at once.
   package static func handle(

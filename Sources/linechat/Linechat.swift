@@ -23,5 +23,5 @@ struct Linechat: ParsableCommand {
       they do not. While the server (linechatd) is away, they go on.
       """,
     version: "linechat \(lineChatVersion)",
-    subcommands: [Node.self])
+    subcommands: [Chat.self, Node.self], defaultSubcommand: Chat.self)
 }

@@ -4,7 +4,6 @@
 import ArgumentParser
 import CommandLineSupport
 import LineChat
-import LineProtocol
 
 struct NodeOptions: ParsableArguments {
   @Option(
@@ -73,8 +72,7 @@ struct ProfileOptions: ParsableArguments {
 extension NodeOptions {
   /// What the options and the environment come to.
   func configuration(groups: [String]) throws(ValidationError) -> PeerNode.Configuration {
-    let given = Given(name, "--name", "LINECHAT_NAME")
-    let name = try given.map { (given) throws(ValidationError) in try given.memberName() }
+    let name = try memberName()
     let usual = profile.given.map { MemberName(like: $0.text) } ?? .ofLogin
     var configuration = PeerNode.Configuration(name: name ?? usual)
     configuration.isNameWanted = name != nil
@@ -86,7 +84,14 @@ extension NodeOptions {
     return configuration
   }
 
-  private func serverAddress() throws(ValidationError) -> ServerAddress {
+  /// The name that was asked for, if one was.
+  func memberName() throws(ValidationError) -> MemberName? {
+    try Given(name, "--name", "LINECHAT_NAME").map { (given) throws(ValidationError) in
+      try given.memberName()
+    }
+  }
+
+  func serverAddress() throws(ValidationError) -> ServerAddress {
     let given =
       Given(server, "--server", "LINECHAT_SERVER") ?? Given(text: "127.0.0.1", source: "--server")
     do throws(ListenAddress.Malformed) { return try ServerAddress(parsing: given.text) } catch {
@@ -95,7 +100,7 @@ extension NodeOptions {
   }
 
   /// What is given on the command line wins over the environment, whichever of the two it is.
-  private func listening() throws(ValidationError) -> Listening {
+  func listening() throws(ValidationError) -> Listening {
     if listen != nil && relay {
       throw ValidationError("--listen and --relay exclude each other; take one of them away")
     }
@@ -115,7 +120,7 @@ extension NodeOptions {
     return .at(address)
   }
 
-  private func announced(_ listening: Listening) throws(ValidationError) -> Endpoint? {
+  func announced(_ listening: Listening) throws(ValidationError) -> Endpoint? {
     guard let given = Given(announce, "--announce", "LINECHAT_ANNOUNCE") else { return nil }
     guard let endpoint = Endpoint(given.text) else {
       throw given.refusal("an address such as 10.0.0.2:5001 or [2001:db8::2]:5001")
@@ -126,7 +131,7 @@ extension NodeOptions {
     return endpoint
   }
 
-  private func groupNames(_ texts: [String]) throws(ValidationError) -> [GroupName] {
+  func groupNames(_ texts: [String]) throws(ValidationError) -> [GroupName] {
     var given = texts.map { Given(text: $0, source: "a group") }
     if texts.isEmpty, let list = environment("LINECHAT_GROUPS") {
       given = list.split(separator: ",").map {
