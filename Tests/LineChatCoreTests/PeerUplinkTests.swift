@@ -36,6 +36,28 @@ struct PeerUplinkTests {
     #expect(status.place == Place("10.0.0.1:5001"))
   }
 
+  @Test("in a group is told when it is on the disk, so a kill right after it undoes nothing")
+  func enteredOnDisk() {
+    let stage = PeerStage(groups: ["lobby"])
+    stage.play(
+      """
+      ? server
+      * server tried
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa you=guest1 max-line=65536 help=HELP
+      server< @label=1 NICK alice
+      server> @label=1 OK NICK alice
+      * server 170 there
+      server< @label=2 JOIN lobby :5001
+      % hold
+      server> @label=2 MEMBER lobby alice@10.0.0.1:5001 online tags
+      server> @label=2;version=9.3 OK JOIN lobby 1
+      * placed 10.0.0.1:5001
+      % all
+      * entered lobby 1 new
+      """)
+  }
+
   @Test("a place that the user has named is told in full, one without a listener as relay")
   func placements() {
     let explicit = PeerStage(groups: ["lobby"])
@@ -348,8 +370,8 @@ struct PeerUplinkTests {
       server> @label=3 OK LEAVE lobby
       server> @label=4 MEMBER lobby alice@10.0.0.1:5001 online tags
       server> @label=4;version=9.5 OK JOIN lobby 1
-      * entered lobby 1 new
       % all
+      * entered lobby 1 new
       me< members lobby alice@10.0.0.1:5001
       """)
     #expect(stage.peer.replicaState().leaving == [])

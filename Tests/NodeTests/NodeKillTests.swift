@@ -89,8 +89,13 @@ struct NodeKillTests {
     /// Waits until a node has all that a sender said, and holds that it has nothing else of it.
     func expect(_ name: String, hasAllOf sender: String, _ count: Int) throws {
       let wanted = (1...count).map { "\(sender) \($0)" }
-      try eventually(within: 90, "\(name) has \(count) messages of \(sender)") {
-        try log(of: name, from: sender).count >= count
+      do {
+        try eventually(within: 90, "\(name) has \(count) messages of \(sender)") {
+          try log(of: name, from: sender).count >= count
+        }
+      } catch {
+        let logs = Town.names.map { "\($0): \(nodes[$0]?.child.text(of: .errors) ?? "")" }
+        throw TestFailure("\(error)\n\(logs.joined(separator: "\n"))")
       }
       let found = try log(of: name, from: sender)
       #expect(found == wanted, "\(name) has \(found.count) of \(sender)'s \(count)")

@@ -8,8 +8,8 @@ enum PeerPending {
   case said(Int32, UInt64, ChatMessage, Mouth)
   case heard(Incoming)
   case left(GroupName, Mouth)
-  /// Joined, and the roster is noted.
-  case entered(GroupName, Mouth)
+  /// In a group, by a request or by itself, and the roster is noted.
+  case entered(GroupName, Mouth?, isNew: Bool)
 
   func isLeave(of group: GroupName) -> Bool {
     if case .left(let left, _) = self { left == group } else { false }
@@ -33,7 +33,7 @@ extension Peer {
       hasLeft(group)
       answer(mouth, verb: .leave) { $0.append(group) }
       if case .call(let call) = mouth { news.append(.answer(call: call, .done)) }
-    case .entered(let group, let mouth): hasEntered(group, mouth)
+    case .entered(let group, let mouth, let isNew): hasEntered(group, mouth, isNew: isNew)
     }
   }
 
@@ -52,17 +52,20 @@ extension Peer {
     case .left(let group, let mouth):
       refuse(refusal(.leave, "the change"), to: mouth)
       leaveIsOver(group)
-    case .entered(let group, let mouth):
+    case .entered(let group, let mouth, let isNew):
       // The server has it on its disk, and tells us again after a restart.
-      hasEntered(group, mouth)
+      hasEntered(group, mouth, isNew: isNew)
     }
   }
 
-  /// `MEMBER` lines and `OK JOIN`, as from the server.
-  private mutating func hasEntered(_ group: GroupName, _ mouth: Mouth) {
-    guard let replica = groups[group] else {
-      return refuse(hasLeftMeanwhile(group), to: mouth)
+  /// Told, and answered with `MEMBER` lines and `OK JOIN` as from the server where somebody asked.
+  private mutating func hasEntered(_ group: GroupName, _ mouth: Mouth?, isNew: Bool) {
+    guard let replica = groups[group], replica.isIn else {
+      if let mouth { refuse(hasLeftMeanwhile(group), to: mouth) }
+      return
     }
+    news.append(.entered(replica.name, members: replica.roster.count, isNew: isNew))
+    guard let mouth else { return }
     switch mouth {
     case .call(let call):
       news.append(.answer(call: call, .members(replica.name, replica.roster.all)))

@@ -44,8 +44,7 @@ extension Peer {
     let isNew = groups[group]?.isIn != true
     wanted.insert(group)
     replace(group, entries, version ?? RosterVersion(start: 0, number: 0), isTold: !isNew)
-    noteListing(of: group, for: asked.mouth)
-    news.append(.entered(group, members: entries.count, isNew: isNew))
+    noteListing(of: group, for: asked.mouth, isNew: isNew)
     retryAllHeld()
   }
 
@@ -88,9 +87,9 @@ extension Peer {
     if before != member.place { news.append(.moved(member, from: before)) }
   }
 
-  /// The listing in the journal, as lines of the server. Who joined by a request is answered when it
-  /// is there.
-  private mutating func noteListing(of group: GroupName, for mouth: Mouth?) {
+  /// The listing in the journal, as lines of the server. That we are in is told when it is there: a
+  /// node that is killed then, and comes back without its server, is still in.
+  private mutating func noteListing(of group: GroupName, for mouth: Mouth?, isNew: Bool) {
     guard let replica = groups[group] else { return }
     for entry in replica.roster.all {
       effects.append(.note(Record { appendMemberLine($0, replica.name, entry) }))
@@ -103,8 +102,11 @@ extension Peer {
       buffer.append(" ")
       buffer.append(decimal: replica.roster.count)
     }
-    guard let mouth else { return effects.append(.note(last)) }
-    persist(last, .entered(group, mouth))
+    guard mouth != nil || isNew else {
+      effects.append(.note(last))
+      return news.append(.entered(group, members: replica.roster.count, isNew: false))
+    }
+    persist(last, .entered(group, mouth, isNew: isNew))
   }
 
   mutating func take(place new: Place) {
