@@ -5,7 +5,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("shells in terminals", .timeLimit(.minutes(5)))
+@Suite("shells in terminals", .ownThread, .timeLimit(.minutes(20)))
 struct ConversationTests {
   private let directory: TemporaryDirectory
   private let server: TestServer

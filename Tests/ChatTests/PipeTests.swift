@@ -5,7 +5,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("the shell in a pipe", .timeLimit(.minutes(5)))
+@Suite("the shell in a pipe", .ownThread, .timeLimit(.minutes(20)))
 struct PipeTests {
   private let directory: TemporaryDirectory
   private let server: TestServer

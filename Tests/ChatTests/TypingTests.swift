@@ -6,7 +6,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("typing in the shell", .timeLimit(.minutes(5)))
+@Suite("typing in the shell", .ownThread, .timeLimit(.minutes(20)))
 struct TypingTests {
   private let directory: TemporaryDirectory
   private let server: TestServer

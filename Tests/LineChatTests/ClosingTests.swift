@@ -6,7 +6,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Connections end")
+@Suite("Connections end", .ownThread, .timeLimit(.minutes(20)))
 struct ClosingTests {
   @Test("after a half-close everything sent is carried out and answered")
   func halfClose() throws {

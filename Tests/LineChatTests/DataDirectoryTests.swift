@@ -9,7 +9,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Data directory", .timeLimit(.minutes(2)))
+@Suite("Data directory", .ownThread, .timeLimit(.minutes(20)))
 struct DataDirectoryTests {
   @Test("members, what is kept for them, and the server's id outlive it; a new one is another")
   func restart() throws {

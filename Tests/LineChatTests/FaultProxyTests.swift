@@ -6,7 +6,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("The fault proxy")
+@Suite("The fault proxy", .ownThread, .timeLimit(.minutes(20)))
 struct FaultProxyTests {
   /// A client and a target with the proxy between them.
   private struct Line {

@@ -8,7 +8,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("The thread that writes")
+@Suite("The thread that writes", .ownThread, .timeLimit(.minutes(20)))
 struct JournalThreadTests {
   /// Plays the loop: its state is the numbers of the records that were persisted.
   private final class Loop {

@@ -8,7 +8,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Kills", .timeLimit(.minutes(20)))
+@Suite("Kills", .ownThread, .timeLimit(.minutes(20)))
 struct KillTests {
   private static var kills: Int {
     ProcessInfo.processInfo.environment["LINECHAT_KILLS"].flatMap { Int($0) } ?? 5

@@ -9,7 +9,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("linechatd")
+@Suite("linechatd", .ownThread, .timeLimit(.minutes(20)))
 struct LinechatdTests {
   @Test(
     "says where it listens and how to join, serves, and ends with 0 on SIGTERM and SIGINT",

@@ -6,7 +6,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Load", .serialized)
+@Suite("Load", .serialized, .ownThread, .timeLimit(.minutes(20)))
 struct LoadTests {
   @Test("1,000 messages to 100 receivers: each gets all of them in order")
   func fanOut() throws {

@@ -9,7 +9,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Readable logs")
+@Suite("Readable logs", .ownThread, .timeLimit(.minutes(20)))
 struct LogBookTests {
   // MARK: What goes in
 

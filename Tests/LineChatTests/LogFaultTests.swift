@@ -9,7 +9,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Readable logs on a failing disk")
+@Suite("Readable logs on a failing disk", .ownThread, .timeLimit(.minutes(20)))
 struct LogFaultTests {
   private static let again = "the readable logs are written again"
 

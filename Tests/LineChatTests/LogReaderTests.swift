@@ -8,7 +8,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Reading logs")
+@Suite("Reading logs", .ownThread, .timeLimit(.minutes(20)))
 struct LogReaderTests {
   private let directory: TemporaryDirectory
   private let reader: LogReader<LogDirectory>

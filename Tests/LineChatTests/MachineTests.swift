@@ -7,7 +7,7 @@ import Testing
 
 @testable import LineChat
 
-@Suite("Addresses to listen on")
+@Suite("Addresses to listen on", .ownThread, .timeLimit(.minutes(20)))
 struct ListenAddressTests {
   @Test(
     "are written as they are read",
@@ -67,7 +67,7 @@ struct ListenAddressTests {
   }
 }
 
-@Suite("The poller")
+@Suite("The poller", .ownThread, .timeLimit(.minutes(20)))
 struct PollerTests {
   /// Pipes are told by the byte that lies in them, so that entries can't be mixed up.
   @Test("finds entries whatever was added and removed before")
@@ -162,7 +162,7 @@ private struct SplitMix: RandomNumberGenerator {
   }
 }
 
-@Suite("Small parts")
+@Suite("Small parts", .ownThread, .timeLimit(.minutes(20)))
 struct SmallPartsTests {
   @Test("deadlines of one kind come in order, each once")
   func deadlines() {

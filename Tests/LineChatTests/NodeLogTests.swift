@@ -8,7 +8,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("A node's readable logs")
+@Suite("A node's readable logs", .ownThread, .timeLimit(.minutes(20)))
 struct NodeLogTests {
   private static func start(
     _ directory: TemporaryDirectory, server: ServerAddress? = nil, _ log: LogRecord = LogRecord()

@@ -9,7 +9,7 @@ import Testing
 
 @testable import LineChat
 
-@Suite("A node's machine", .timeLimit(.minutes(10)))
+@Suite("A node's machine", .ownThread, .timeLimit(.minutes(20)))
 struct NodeMachineTests {
   @Test("joins, and talks to another one directly")
   func talks() throws {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import LineChat
 
-@Suite("The mailbox of a node")
+@Suite("The mailbox of a node", .ownThread, .timeLimit(.minutes(20)))
 struct MailboxTests {
   private let lobby = GroupName("lobby")!
 
@@ -113,7 +113,7 @@ struct MailboxTests {
   }
 }
 
-@Suite("The watch for sleep")
+@Suite("The watch for sleep", .ownThread, .timeLimit(.minutes(20)))
 struct SleepWatchTests {
   @Test("tells a sleep from a busy moment, and other addresses from the same")
   func watch() {
@@ -156,7 +156,7 @@ struct SleepWatchTests {
   }
 }
 
-@Suite("The timer that goes on while the machine sleeps")
+@Suite("The timer that goes on while the machine sleeps", .ownThread, .timeLimit(.minutes(20)))
 struct BootTimerTests {
   @Test("is readable when its time has come, and not again before the next")
   func timer() throws {
@@ -177,7 +177,7 @@ struct BootTimerTests {
   }
 }
 
-@Suite("The resolver")
+@Suite("The resolver", .ownThread, .timeLimit(.minutes(20)))
 struct ResolverTests {
   @Test("has so many look-ups under way, and gives each outcome under its number")
   func bounds() throws {
@@ -207,7 +207,7 @@ struct ResolverTests {
   }
 }
 
-@Suite("Addresses of servers")
+@Suite("Addresses of servers", .ownThread, .timeLimit(.minutes(20)))
 struct ServerAddressTests {
   @Test(
     "are written as they are read, with the usual port where there is none",

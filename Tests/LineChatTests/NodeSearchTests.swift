@@ -10,7 +10,7 @@ import Testing
 
 @testable import LineChat
 
-@Suite("A node's way to its server", .timeLimit(.minutes(10)))
+@Suite("A node's way to its server", .ownThread, .timeLimit(.minutes(20)))
 struct NodeSearchTests {
   private let loopback = IPAddress(v4: 0x7F00_0001)
 

@@ -9,7 +9,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("A node's directory", .timeLimit(.minutes(10)))
+@Suite("A node's directory", .ownThread, .timeLimit(.minutes(20)))
 struct NodeStateTests {
   private func members(_ node: TestNode, _ group: String) throws -> [String] {
     let name = try #require(GroupName(group))

@@ -7,7 +7,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("Members who listen", .timeLimit(.minutes(2)))
+@Suite("Members who listen", .ownThread, .timeLimit(.minutes(20)))
 struct OutreachTests {
   /// A member that has nothing but a listener, and is gone again itself.
   private func carol(_ server: TestServer, _ listener: TestListener) throws {

@@ -8,7 +8,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("linechatd and its owner", .timeLimit(.minutes(2)))
+@Suite("linechatd and its owner", .ownThread, .timeLimit(.minutes(20)))
 struct OwnerCommandTests {
   /// What a sub-command printed, on standard output and on standard error, and its exit code.
   private func run(

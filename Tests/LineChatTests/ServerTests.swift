@@ -8,7 +8,7 @@ import Logging
 import TestSupport
 import Testing
 
-@Suite("A server over sockets")
+@Suite("A server over sockets", .ownThread, .timeLimit(.minutes(20)))
 struct ServerTests {
   @Test("two members chat")
   func chat() throws {

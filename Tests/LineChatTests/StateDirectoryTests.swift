@@ -7,7 +7,7 @@ import LineChatCore
 import TestSupport
 import Testing
 
-@Suite("A data directory")
+@Suite("A data directory", .ownThread, .timeLimit(.minutes(20)))
 struct StateDirectoryTests {
   private static func mode(_ path: String) -> mode_t? {
     var status = stat()

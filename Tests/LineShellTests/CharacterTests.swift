@@ -6,7 +6,7 @@ import Testing
 
 @testable import LineShell
 
-@Suite("Characters")
+@Suite("Characters", .ownThread, .timeLimit(.minutes(20)))
 struct CharacterTests {
   @Test(
     "editing goes by characters",

@@ -5,7 +5,7 @@ import Testing
 
 @testable import LineShell
 
-@Suite("TAB")
+@Suite("TAB", .ownThread, .timeLimit(.minutes(20)))
 struct CompletionTests {
   @Test(
     "one candidate takes the word's place",

@@ -3,7 +3,7 @@
 import TestSupport
 import Testing
 
-@Suite("A flood")
+@Suite("A flood", .ownThread, .timeLimit(.minutes(20)))
 struct FloodTests {
   @Test(
     "a thousand lines a second: keys are echoed at once, and the line is drawn a few times only")

@@ -10,7 +10,7 @@ import Testing
 @testable import LineChatCore
 @testable import LineShell
 
-@Suite("around the model")
+@Suite("around the model", .ownThread, .timeLimit(.minutes(20)))
 struct GlueTests {
   @Test("news come in order, a few at a time, and wake the reader until all are taken")
   func inbox() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import LineShell
 
-@Suite("History")
+@Suite("History", .ownThread, .timeLimit(.minutes(20)))
 struct HistoryTests {
   private static func contents(_ path: String) throws -> String {
     try String(contentsOfFile: path, encoding: .utf8)

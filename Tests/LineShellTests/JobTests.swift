@@ -5,7 +5,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("The terminal")
+@Suite("The terminal", .ownThread, .timeLimit(.minutes(20)))
 struct JobTests {
   @Test(
     "Ctrl-Z gives the terminal back, and fg the line",

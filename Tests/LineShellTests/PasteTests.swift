@@ -5,7 +5,7 @@ import Testing
 
 @testable import LineShell
 
-@Suite("Pastes")
+@Suite("Pastes", .ownThread, .timeLimit(.minutes(20)))
 struct PasteTests {
   @Test("five lines are one event, after they were looked at")
   func fiveLines() throws {

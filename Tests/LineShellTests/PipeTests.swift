@@ -5,7 +5,7 @@ import LineProtocol
 import TestSupport
 import Testing
 
-@Suite("In a pipe")
+@Suite("In a pipe", .ownThread, .timeLimit(.minutes(20)))
 struct PipeTests {
   private static func shell(_ input: String, _ script: String = "\"$0\"") async throws -> Finished {
     try await run(["sh", "-c", script, ShellStage.fixture], input: input)

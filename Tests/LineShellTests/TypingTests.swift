@@ -4,7 +4,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("At the prompt")
+@Suite("At the prompt", .ownThread, .timeLimit(.minutes(20)))
 struct TypingTests {
   @Test("a line is entered, taken off the screen, and shown as the shell wants it")
   func enter() throws {

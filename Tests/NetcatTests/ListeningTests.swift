@@ -37,7 +37,7 @@ struct ListeningNetcat: Sendable, CustomTestStringConvertible {
   ]
 }
 
-@Suite("A netcat that listens", .timeLimit(.minutes(2)))
+@Suite("A netcat that listens", .ownThread, .timeLimit(.minutes(20)))
 struct ListeningTests {
   @Test("is a member, and gets everything once and in order", arguments: ListeningNetcat.all)
   func member(_ netcat: ListeningNetcat) async throws {

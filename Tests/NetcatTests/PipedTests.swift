@@ -37,7 +37,7 @@ struct Pipe: Sendable, CustomTestStringConvertible {
   ]
 }
 
-@Suite("Piped into a netcat")
+@Suite("Piped into a netcat", .ownThread, .timeLimit(.minutes(20)))
 struct PipedTests {
   static let alert = "NICK cron\nMSG ops disk is full\nQUIT\n"
   static let said = ":cron@relay MSG ops disk is full"

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("At a terminal")
+@Suite("At a terminal", .ownThread, .timeLimit(.minutes(20)))
 struct TerminalTests {
   @Test("three people with nc")
   func threePeople() throws {

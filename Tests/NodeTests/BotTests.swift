@@ -5,7 +5,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("The bot of the examples")
+@Suite("The bot of the examples", .ownThread, .timeLimit(.minutes(20)))
 struct BotTests {
   private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()

@@ -7,7 +7,7 @@ import Logging
 import TestSupport
 import Testing
 
-@Suite("A node's calls")
+@Suite("A node's calls", .ownThread, .timeLimit(.minutes(20)))
 struct CallTests {
   /// A server of the test's own: it greets, takes the name, gives signs of life, and leaves everything
   /// else to the test. It has a thread to itself, so that a test that has to wait for others does not

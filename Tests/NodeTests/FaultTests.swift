@@ -7,7 +7,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("Nodes behind a bad network")
+@Suite("Nodes behind a bad network", .ownThread, .timeLimit(.minutes(20)))
 struct FaultTests {
   enum Fault: String, CaseIterable, Sendable {
     case delay, stall, silenceThere, silenceBack, reset, halfLine, halfReceipt, nobodyListens

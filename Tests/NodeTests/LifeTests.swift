@@ -7,7 +7,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("A node's life")
+@Suite("A node's life", .ownThread, .timeLimit(.minutes(20)))
 struct LifeTests {
   @Test("its events are read in a loop, which ends with it")
   func loop() async throws {

@@ -6,7 +6,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("Nodes are killed", .serialized)
+@Suite("Nodes are killed", .serialized, .ownThread, .timeLimit(.minutes(20)))
 struct NodeKillTests {
   /// Alice, bob and carol, each at a host of its own, and what they need to be started again.
   private final class Town {

@@ -5,7 +5,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("linechat node")
+@Suite("linechat node", .ownThread, .timeLimit(.minutes(20)))
 struct ProgramTests {
   private static func server(_ server: TestServer) throws -> [String] {
     ["--server", "\(try server.address)"]

@@ -6,7 +6,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("Ways to a member")
+@Suite("Ways to a member", .ownThread, .timeLimit(.minutes(20)))
 struct ReachTests {
   /// A member that says it listens and is reached through the server alone: a node as far as the
   /// others can tell, played by the test.

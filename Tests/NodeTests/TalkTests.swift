@@ -5,7 +5,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("Nodes talk")
+@Suite("Nodes talk", .ownThread, .timeLimit(.minutes(20)))
 struct TalkTests {
   @Test("in a group and privately, directly, and each sender knows that it got there")
   func talk() async throws {

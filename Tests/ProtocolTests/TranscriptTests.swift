@@ -27,7 +27,7 @@ enum ProtocolDocument {
   }()
 }
 
-@Suite("protocol.md: the transcripts")
+@Suite("protocol.md: the transcripts", .ownThread, .timeLimit(.minutes(20)))
 struct TranscriptTests {
   @Test("a transcript is what happens", arguments: ProtocolDocument.transcripts)
   func transcript(_ transcript: Transcript) throws {
