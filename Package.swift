@@ -139,6 +139,7 @@ let package = Package(
       name: "ChatTests",
       dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
-      name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
+      name: "NetcatTests", dependencies: ["TestSupport", "linechat", "linechatd"],
+      swiftSettings: strict),
   ]
 )

@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
-# The first look at LineChat: builds the server, starts it, and lets two people with nothing but
-# netcat chat through it, so that you see what each of them sees. Then it stays up for you.
+# The first look at LineChat: builds it, starts the server, lets two people with nothing but netcat
+# chat through it, so that you see what each of them sees, and then puts you into the shell with one
+# of them.
 #
-#   examples/quickstart.sh             stays up until Ctrl-C
+#   examples/quickstart.sh             ends with /quit or Ctrl-D in the shell
 #   examples/quickstart.sh --once      ends by itself; exit code 0 only if every line arrived
 #   examples/quickstart.sh --port N    listens there, instead of on 5463 or a free port
 #
-# With LINECHATD=/path/to/linechatd in the environment that one is used, and nothing is built.
+# With LINECHATD=/path/to/linechatd and LINECHAT=/path/to/linechat in the environment those are used,
+# and nothing is built.
 #
-# Nothing outlives it: the server, both netcats and the temporary folder go when it ends.
+# Nothing outlives it: the server, the netcats, the shell and the temporary folder go when it ends.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=examples/lib/install.sh
 . "$here/lib/install.sh"
+# shellcheck source=examples/lib/running.sh
+. "$here/lib/running.sh"
 
 once=no
 port=
@@ -43,75 +47,14 @@ find_netcat() {
 }
 
 find_netcat || need nc.openbsd netcat-openbsd "the two people in this show chat with it"
-[ -n "${LINECHATD:-}" ] || need_build_tools
+need_programs linechatd linechat
 install_missing
 find_netcat || give_up "still no netcat after installing one"
+build_programs linechatd linechat
 
-linechatd=${LINECHATD:-}
-if [ -z "$linechatd" ]; then
-  need_swift
-  say "building linechatd (the first time takes a minute or two)"
-  cd "$here/.."
-  swift build -c release --product linechatd
-  linechatd=$(swift build -c release --product linechatd --show-bin-path)/linechatd
-fi
-
-# What must end with this script is noted here as it starts.
-work=$(mktemp -d)
-running=()
-
-# Called by the trap below, which the checker does not see.
-# shellcheck disable=SC2317
-clean_up() {
-  trap '' INT TERM HUP
-  for process in "${running[@]}"; do
-    kill -TERM "$process" 2>/dev/null || true
-  done
-  wait
-  rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-
-# Starts linechatd on a port and waits until its log says where it listens; puts that in `address`.
-start_server() {
-  rm -f "$work/log"
-  mkfifo "$work/log"
-  "$linechatd" --listen "127.0.0.1:$1" --data-dir "$work/state" 2>"$work/log" &
-  server=$!
-  exec 9<"$work/log"
-  address=
-  while IFS= read -t 10 -r line <&9; do
-    printf '%s\n' "$line" >>"$work/server.log"
-    case $line in
-      *'listening on '*)
-        address=${line##*listening on }
-        address=${address%% *}
-        break
-        ;;
-    esac
-  done
-  if [ -z "$address" ]; then
-    kill -TERM "$server" 2>/dev/null || true
-    wait "$server" || true
-    return 1
-  fi
-  running+=("$server")
-  # From here on the log is only kept: a pipe that nobody empties would stop the server.
-  cat <&9 >>"$work/server.log" &
-}
-
-# Without --port: the usual port, or where that is taken (or with --once) one that is free.
-first_port=${port:-5463}
-[ "$once" = yes ] && first_port=${port:-0}
-if ! start_server "$first_port"; then
-  if [ -n "$port" ] || ! start_server 0; then
-    cat "$work/server.log" >&2
-    give_up "the server did not start; its own words are above."
-  fi
-fi
+usual_port=5463
+[ "$once" = no ] || usual_port=0
+start_server_at "$port" "$usual_port"
 say "the server listens on $address"
 
 # Each has a terminal here: alice's is the left column, bob's the right one. What they type has a
@@ -130,7 +73,7 @@ show() {
 
 connect() {
   mkfifo "$work/$1.in" "$work/$1.out"
-  "$netcat" "${address%:*}" "${address##*:}" <"$work/$1.in" >"$work/$1.out" 2>&1 &
+  setsid "$netcat" "${address%:*}" "${address##*:}" <"$work/$1.in" >"$work/$1.out" 2>&1 &
   running+=($!)
   if [ "$1" = alice ]; then
     exec 5>"$work/alice.in" 6<"$work/alice.out"
@@ -198,6 +141,16 @@ sees alice 'OK PM bob'
 sees bob ':alice@relay PM bob only nc, yes'
 
 if [ "$once" = yes ]; then
+  say "and carol says something with the shell, from a pipe"
+  # build_programs has set it.
+  # shellcheck disable=SC2154
+  "$linechat" --server "$address" --name carol --data-dir "$work/profiles" lobby \
+    <<<'hello from a pipe' >"$work/carol" 2>&1 || give_up "it says: $(cat "$work/carol")"
+  for person in alice bob; do
+    sees "$person" ':carol@relay JOIN lobby'
+    sees "$person" ':carol@relay MSG lobby hello from a pipe'
+    sees "$person" ':carol@relay LEAVE lobby*'
+  done
   types bob 'QUIT'
   sees bob 'OK QUIT'
   sees alice ':bob@relay LEAVE lobby*'
@@ -208,31 +161,51 @@ if [ "$once" = yes ]; then
   exit 0
 fi
 
+types alice 'QUIT'
+sees alice 'OK QUIT'
+sees bob ':alice@relay LEAVE lobby*'
+
+# From here on bob answers by himself: with the line that he got.
+answer() {
+  trap '' INT
+  while IFS= read -r line; do
+    case $line in
+      ':'*' MSG lobby '*) printf 'MSG lobby my netcat shows: %s\n' "$line" >&7 ;;
+      ':'*' PM bob '*)
+        sender=${line#:}
+        printf 'PM %s my netcat shows: %s\n' "${sender%%@*}" "$line" >&7
+        ;;
+    esac
+  done
+}
+answer <&8 &
+running+=($!)
+
 cat <<END
 
-The server is up, and alice and bob are still in the lobby. Your turn: open another terminal and
-type this, a line at a time.
+Now you. bob is still there with his netcat, and answers with what it shows him. Type
 
-    $netcat ${address%:*} ${address##*:}
-    NICK carol
-    JOIN lobby
-    MSG lobby hello from carol
+    hello               and it is said in the lobby
+    /members            who is there, and where
+    /pm bob psst        to bob alone; TAB completes his name, and everything else
+    /help               what else there is
+    /quit               ends all of this
 
-Your lines will show up in their columns here. HELP lists what else you can type.
-Ctrl-C here ends everything.
+From other terminals, as long as this runs:
+
+    $(printf '%-18s' "$netcat ${address%:*} ${address##*:}")  then NICK dave and JOIN lobby
+    $linechat --server $address --name erin lobby
 
 END
 
-watch_screen() {
-  while IFS= read -r line; do
-    show "$1" "$line"
-  done
-}
-watch_screen alice <&6 &
-running+=($!)
-watch_screen bob <&8 &
-running+=($!)
-trap 'echo; say "ended: the server and both netcats are gone"; exit 0' INT
-wait "$server" || true
-cat "$work/server.log" >&2
-give_up "the server ended; its log is above."
+if [ ! -t 0 ] || [ ! -t 1 ]; then
+  trap 'echo; say "ended: the server and the netcats are gone"; exit 0' INT
+  say "this is no terminal, so there is no shell here; Ctrl-C ends the server"
+  wait "$server" || true
+  cat "$work/server.log" >&2
+  give_up "the server ended; its log is above."
+fi
+# In the shell Ctrl-C is a key like others, and no reason to end.
+trap : INT
+"$linechat" --server "$address" --data-dir "$work/profiles" lobby || give_up "the shell ended so: $?"
+say "ended: the server, the netcats and what they kept are gone"

@@ -23,6 +23,10 @@ package final class StateDirectory: Sendable {
     self.lock = lock
   }
 
+  // Said, not left to closing: a process that another thread is just starting has the descriptor too,
+  // until it has become another program, and a lock lasts as long as any of them.
+  deinit { flock(lock.number, LOCK_UN) }
+
   /// Makes the directory where there is none (and those above it), for its owner alone, and takes
   /// it for this process until this object is gone.
   package static func open(_ path: String) throws(ServerError) -> StateDirectory {

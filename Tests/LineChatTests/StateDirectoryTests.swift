@@ -1,5 +1,6 @@
 // The data directory and the files in it, on a real file system.
 
+import Foundation
 import Glibc
 import LineChat
 import LineChatCore
@@ -69,6 +70,26 @@ struct StateDirectoryTests {
     #expect(text.contains(" is in use by process \(getpid()) ("))
     #expect(text.hasSuffix("stop that one, or name another directory with --data-dir"))
     withExtendedLifetime(first) {}
+    first = nil
+    _ = try StateDirectory.open(temporary.path)
+  }
+
+  @Test("is free when it is given up, also while a process that is being started has its lock")
+  func inherited() throws {
+    let temporary = try TemporaryDirectory()
+    var first: StateDirectory? = try StateDirectory.open(temporary.path)
+    let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+      .compactMap { Int32($0) }
+    let number = try #require(
+      numbers.first {
+        let link = "/proc/self/fd/\($0)"
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link)
+        return target == temporary.path + "/lock"
+      })
+    // What fork makes: another descriptor of the same open file.
+    let copy = fcntl(number, F_DUPFD_CLOEXEC, 0)
+    defer { close(copy) }
+    _ = first
     first = nil
     _ = try StateDirectory.open(temporary.path)
   }

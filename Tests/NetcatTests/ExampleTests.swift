@@ -13,6 +13,13 @@ struct ExampleTests {
 
   private static func example(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
+  /// The tests' own build of what the examples would build.
+  private static let programs = [
+    "LINECHATD": Daemon.path,
+    "LINECHAT": URL(fileURLWithPath: Daemon.path).deletingLastPathComponent()
+      .appendingPathComponent("linechat").path,
+  ]
+
   private static func notify(
     _ daemon: Daemon, _ words: [String], input: String = "", shell: [String] = []
   ) async throws -> Finished {
@@ -23,33 +30,80 @@ struct ExampleTests {
   @Test("quickstart.sh --once shows every line and leaves nothing behind")
   func quickstartOnce() async throws {
     let finished = try await run(
-      [Self.example("quickstart.sh"), "--once"], environment: ["LINECHATD": Daemon.path],
+      [Self.example("quickstart.sh"), "--once"], environment: Self.programs,
       within: .seconds(60))
     #expect(finished.exitCode == 0, "\(finished.errors)")
     #expect(finished.output.contains(":alice@relay MSG lobby hello, bob"))
+    #expect(finished.output.contains(":carol@relay MSG lobby hello from"))
     #expect(finished.output.contains("== every line arrived"))
   }
 
-  @Test("quickstart.sh stays up for its user, and Ctrl-C ends all of it")
+  @Test("quickstart.sh without a terminal stays up for its user, and Ctrl-C ends all of it")
   func quickstart() throws {
     let script = try Child(
-      [Self.example("quickstart.sh"), "--port", "0"], environment: ["LINECHATD": Daemon.path])
+      [Self.example("quickstart.sh"), "--port", "0"], environment: Self.programs)
     let line = try script.line(of: .output, containing: "listens on 127.0.0.1:")
     let port = try #require(line.split(separator: ":").last.flatMap { UInt16($0) })
-    try script.line(of: .output, containing: "Ctrl-C here ends everything.")
+    try script.line(of: .output, containing: "Ctrl-C ends the server")
 
-    // Carol does what she is told, and sees both of them there.
+    // Carol does what she is told, and bob answers.
     let address = ListenAddress(IPAddress(v4: 0x7F00_0001), port: port)
     let carol = try TestClient(address)
     #expect(try carol.ask("NICK carol") == "OK NICK carol")
-    #expect(try carol.ask("JOIN lobby") == "OK JOIN lobby 3")
-    #expect(try carol.ask("MSG lobby hello from carol") == "OK MSG lobby 2/2")
-    try script.line(of: .output, containing: ":carol@relay MSG lobby hello")
+    #expect(try carol.ask("JOIN lobby") == "OK JOIN lobby 2")
+    #expect(try carol.ask("MSG lobby hello from carol") == "OK MSG lobby 1/1")
+    #expect(
+      try carol.line(startingWith: ":bob@")
+        == ":bob@relay MSG lobby my netcat shows: :carol@relay MSG lobby hello from carol")
 
     script.signal(SIGINT)
     #expect(try script.finish() == 0)
     #expect(script.text(of: .output).contains("== ended"))
     #expect(throws: TestFailure.self) { try TestClient(address) }
+  }
+
+  @Test("quickstart.sh at a terminal ends in the shell, where a netcat answers")
+  func quickstartShell() throws {
+    let terminal = try PseudoTerminal(
+      [Self.example("quickstart.sh"), "--port", "0"], columns: 100, rows: 50,
+      environment: Self.programs)
+    func sees(_ text: String) throws {
+      try terminal.wait(for: text) { screen in
+        (screen.scrolledOff + screen.lines).contains { $0.contains(text) }
+      }
+    }
+    try sees("you are in lobby with bob")
+    // Ctrl-C throws away what was typed, and nothing else ends by it.
+    try terminal.send("nonsense")
+    try sees("] nonsense")
+    try terminal.send("\u{3}hello\r")
+    try sees("<bob> my netcat shows: :")
+    try terminal.send("/pm bo\t")
+    try terminal.wait(for: "bob completed") { $0.lines.contains { $0.hasSuffix("/pm bob") } }
+    try terminal.send("psst\r")
+    try sees("[bob -> you] my netcat shows: :")
+    try terminal.send("/quit\r")
+    try sees("== ended: the server, the netcats and what they kept are gone")
+    #expect(try terminal.finish() == 0)
+  }
+
+  @Test("three-peers.sh --once: each line arrives, also while the server is gone")
+  func threePeers() async throws {
+    let finished = try await run(
+      [Self.example("three-peers.sh"), "--once"], environment: Self.programs, within: .seconds(200))
+    #expect(finished.exitCode == 0, "\(finished.output) \(finished.errors)")
+    #expect(finished.output.contains("== carol: without a server, carol\n"))
+    #expect(finished.output.hasSuffix("== every line arrived\n"))
+  }
+
+  @Test("screen.sh shows a shell in the middle of a conversation")
+  func screen() async throws {
+    let finished = try await run(
+      [Self.example("screen.sh")], environment: Self.programs, within: .seconds(200))
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    let lines = finished.output.split(separator: "\n")
+    #expect(lines.last == "[ops lobby:1!] on it")
+    #expect(lines.contains { $0.hasSuffix(" #lobby <bob> alice: coffee?") })
   }
 
   @Test("notify.sh says one thing", arguments: [[], ["sh"], ["dash"], ["busybox", "sh"]])

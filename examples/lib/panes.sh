@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# Sourced by the examples that show shells in a terminal, after running.sh: a tmux of their own, where
+# each person has a pane. Nothing of the user's tmux is touched, and none of their settings is used.
+#
+#   panes ARGUMENT …       tmux, with these arguments
+#   types PERSON LINE      types a line and Enter
+#   shows PERSON TEXT      succeeds where the text is to be seen in the pane, or was
+#   must_show PERSON TEXT  waits for that
+#
+# `pane` has the pane of each person. One row must be long enough for each text that is looked for.
+
+declare -A pane=()
+# running.sh has set it.
+# shellcheck disable=SC2154
+panes_socket="$work/tmux"
+
+panes() {
+  env -u TMUX -u TMUX_PANE TERM="${TERM:-screen}" tmux -f /dev/null -S "$panes_socket" "$@"
+}
+
+end_panes() {
+  panes kill-server 2>/dev/null || true
+  clean_up
+}
+trap end_panes EXIT
+
+types() {
+  panes send-keys -t "${pane[$1]}" -l "$2"
+  panes send-keys -t "${pane[$1]}" Enter
+}
+
+shows() {
+  panes capture-pane -p -S - -t "${pane[$1]}" | grep -qF -- "$2"
+}
+
+must_show() {
+  local deadline=$((SECONDS + 30))
+  until shows "$1" "$2"; do
+    if [ $SECONDS -ge $deadline ]; then
+      panes capture-pane -p -S - -t "${pane[$1]}" >&2 || true
+      give_up "$1 should have seen '$2'; the screen is above."
+    fi
+    sleep 0.05
+  done
+}
