@@ -208,11 +208,16 @@ quote() {
 
 # Whether `line` is the written one; takes the words that are new from it.
 matches() {
-  local number
+  local number name word
+  local -A new=()
   [[ $line =~ $pattern ]] || return 1
   for ((number = 0; number < ${#names[@]}; number++)); do
-    words[${names[number]}]=${BASH_REMATCH[number + 1]}
+    name=${names[number]}
+    word=${BASH_REMATCH[number + 1]}
+    [ "${new[$name]:-$word}" = "$word" ] || return 1
+    new[$name]=$word
   done
+  for name in "${!new[@]}"; do words[$name]=${new[$name]}; done
 }
 
 expect() {
@@ -309,7 +314,7 @@ check() {
   words=()
   folder=1
   [[ ${1##*/} =~ ^([1-6])- ]] && folder=${BASH_REMATCH[1]}
-  work=$(mktemp -d /tmp/linechat-lab.XXXXXX) || exit
+  work=$(mktemp -d "${TMPDIR:-/tmp}/linechat-lab.XXXXXX") || exit
   find_ports
   export LAB_FOLDER=$work/lab LAB_PORT=$port
   do_file "$1"
