@@ -9,10 +9,11 @@
 # A case is one run of a test with one set of arguments; a test without arguments is one case. If one
 # case of a test fails, none of that test's counts as passed.
 #
-# The rule: what was found after the code had passed its tests, by the simulator, by somebody who read
-# it or used it, is written down as the smallest test that shows it, in a suite whose name begins with
-# Finding. Such a test failed first, and passes after the fix. All others came with what they test, and
-# count as passed at once; how often they failed while that was being written is recorded nowhere.
+# The rule: what the simulator found in code that had passed its tests is written down as the smallest
+# test that shows it, in a suite whose name begins with Finding. Such a test failed first, and passes
+# after the fix. All others count as passed at once. Among them are tests of faults that were found by
+# other means, and how often a test failed while what it tests was being written is recorded nowhere: so
+# the number of those that passed after a fix is the least that it can be.
 #
 # The exit code is 0 only where all have passed.
 set -eu
@@ -87,7 +88,7 @@ awk '
       t += tests[name]; c += all[name]; a += atOnce[name]; m += mended[name]
     }
     printf row, "all", t, c, a, m, a + m
-    if (skipped) printf "\nSkipped: %d tests.\n", skipped
+    if (skipped) printf "\nTests skipped: %d.\n", skipped
     exit !(t > 0 && c == a + m)
   }
 ' "$events"

@@ -59,12 +59,34 @@ struct StatisticsTests {
     ])
     #expect(
       finished.output.hasSuffix(
-        "| BTests | 2 | 3 | 0 | 1 | 1 |\n| all | 2 | 3 | 0 | 1 | 1 |\n\nSkipped: 1 tests.\n"))
+        "| BTests | 2 | 3 | 0 | 1 | 1 |\n| all | 2 | 3 | 0 | 1 | 1 |\n\nTests skipped: 1.\n"))
     #expect(finished.exitCode == 1)
     #expect(try await statistics([]).exitCode == 1)
     let missing = try await run(["\(Repository.root)/Tests/statistics.sh", "/nowhere/events"])
     #expect(missing.exitCode == 2)
     #expect(missing.errors.contains("there is no /nowhere/events"))
+  }
+
+  @Test("without a file it runs the tests, and leaves nothing of that")
+  func runsTests() async throws {
+    // A swift that says what it was asked for, and passes one test.
+    let words = "test --event-stream-version 0 --event-stream-output-path"
+    let passed = event("testEnded", #"ATests.Small\/one()\/S.swift:20:4"#)
+    try """
+    #!/bin/sh
+    [ "${*% *}" = "\(words)" ] || exit 64
+    echo 'building'
+    echo '\(passed)' >"$5"
+
+    """.write(toFile: "\(directory.path)/swift", atomically: true, encoding: .utf8)
+    #expect(chmod("\(directory.path)/swift", 0o700) == 0)
+    let finished = try await run(
+      ["\(Repository.root)/Tests/statistics.sh"],
+      environment: ["PATH": "\(directory.path):/usr/bin:/bin", "TMPDIR": directory.path])
+    #expect(finished.output.hasSuffix("| all | 1 | 1 | 1 | 0 | 1 |\n"), "\(finished.errors)")
+    #expect(finished.errors == "building\n")
+    #expect(finished.exitCode == 0)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["swift"])
   }
 
   @Test("the README's table is one that adds up")
@@ -82,6 +104,6 @@ struct StatisticsTests {
     for column in 0..<5 {
       #expect(rows.dropLast().reduce(0) { $0 + $1[column] } == sum[column])
     }
-    #expect(rows.allSatisfy { $0[1] == $0[4] && $0[2] + $0[3] == $0[4] })
+    #expect(rows.allSatisfy { $0[0] > 0 && $0[1] == $0[4] && $0[2] + $0[3] == $0[4] })
   }
 }

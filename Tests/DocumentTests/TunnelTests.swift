@@ -6,7 +6,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("Through a forwarded port", .timeLimit(.minutes(5)))
+@Suite("Through a forwarded port", .timeLimit(.minutes(10)))
 struct TunnelTests {
   private let directory: TemporaryDirectory
 

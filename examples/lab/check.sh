@@ -6,8 +6,9 @@
 #   examples/lab/check.sh 3 5      these
 #   examples/lab/check.sh FILE.md  an exercise of your own
 #
-# It uses the programs that `swift build` made, or those in the folder LAB_PROGRAMS; ports that are
-# free, in place of 5470 to 5479; and a temporary folder. Nothing of it is left.
+# It uses the programs in .build/release, else those in .build/debug, or those in the folder
+# LAB_PROGRAMS; ports that are free, in place of 5470 to 5479; and a temporary folder. Nothing of it is
+# left. LAB_LIMIT is how many seconds a line may take to come (40).
 #
 # What it reads in a file:
 #   Terminal **NAME**   the blocks behind this, marked as `console`, are that terminal
