@@ -8,7 +8,8 @@
 #
 # It uses the programs in .build/release, else those in .build/debug, or those in the folder
 # LAB_PROGRAMS; ports that are free, in place of 5470 to 5479; and a temporary folder. Nothing of it is
-# left. LAB_LIMIT is how many seconds a line may take to come (40).
+# left. LAB_LIMIT is how many seconds a line may take to come (40), LAB_PAUSE how many are waited before
+# each block, as somebody would who reads and thinks (0).
 #
 # What it reads in a file:
 #   Terminal **NAME**   the blocks behind this, marked as `console`, are that terminal
@@ -25,6 +26,7 @@ export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd)
 # How long a line may take to come; a loaded machine is slow.
 limit=${LAB_LIMIT:-40}
+pause=${LAB_PAUSE:-0}
 # Printed by a terminal's shell where its prompt would be.
 mark=$'\001'
 
@@ -283,6 +285,8 @@ do_file() {
       [ "$inside" = console ] || continue
       [ -n "$name" ] || fail "which terminal is this block? Write: Terminal **alice**"
       [ -n "${typing[$name]:-}" ] || open_terminal "$name"
+      # What is waited for never comes; unlike a sleep, this ends when the check is ended.
+      [ "$pause" = 0 ] || read -r -t "$pause" <> <(:)
     elif [ -z "$inside" ] && [[ $text =~ ^Terminal\ \*\*([a-z][a-z0-9]*)\*\* ]]; then
       name=${BASH_REMATCH[1]}
     fi
