@@ -35,6 +35,7 @@ declare -A typing=() screen=() process=() session=() at_prompt=() may_say_more=(
 # What the words in braces were.
 declare -A words=()
 work=
+ports=
 exercise=
 line_number=0
 
@@ -43,7 +44,7 @@ line_number=0
 clean_up() {
   trap '' INT TERM HUP
   end_terminals
-  [ -z "$work" ] || rm -rf "$work"
+  give_back
 }
 
 give_up() {
@@ -300,7 +301,8 @@ do_file() {
 
 # MARK: Surroundings
 
-# Ten ports in a row that nobody listens on, below those that the system hands out.
+# Ten ports in a row that nobody listens on, below those that the system hands out. A folder says to
+# other checks that they are taken, as nobody listens there yet.
 find_ports() {
   local number
   while true; do
@@ -308,8 +310,16 @@ find_ports() {
     for number in {0..9}; do
       ! (exec 3<>"/dev/tcp/127.0.0.1/$((port + number))") 2>/dev/null || continue 2
     done
-    return
+    ports=/tmp/linechat-lab-ports.$port
+    ! mkdir "$ports" 2>/dev/null || return
   done
+}
+
+give_back() {
+  [ -z "$work" ] || rm -rf "$work"
+  [ -z "$ports" ] || rmdir "$ports"
+  work=
+  ports=
 }
 
 check() {
@@ -325,8 +335,7 @@ check() {
   do_file "$1"
   end_terminals
   [ -z "$(ls "$work/lab")" ] || fail "its folder is still there" "$work/lab/$(ls "$work/lab")"
-  rm -rf "$work"
-  work=
+  give_back
   printf '%s: as it is written (%s s)\n' "${1##*/}" $((SECONDS - started))
 }
 
