@@ -15,7 +15,7 @@
 #   Terminal **NAME**   the blocks behind this, marked as `console`, are that terminal
 #   $ COMMAND           typed at the shell's prompt, when that is there
 #   > TEXT              typed into the program that runs there
-#   ^C                  Ctrl-C
+#   ^C                  Ctrl-C; at the end of the block the prompt is back
 #   …                   other lines may come here; empty ones count nowhere
 #   anything else       the next line that is seen there, exactly; {time} is any time, {…} any text, and
 #                       {word} a word that differs from run to run: the same name, the same word
@@ -262,6 +262,7 @@ do_line() {
     '^C')
       [ -z "${at_prompt[$name]}" ] || fail "no program runs in terminal $name to be ended"
       printf '\003' >&"${typing[$name]}"
+      is_ending=yes
       ;;
     '') ;;
     '…') may_say_more[$name]=yes ;;
@@ -269,27 +270,32 @@ do_line() {
   esac
 }
 
+begin_block() {
+  [ -n "$1" ] || fail "which terminal is this block? Write: Terminal **alice**"
+  [ -n "${typing[$1]:-}" ] || open_terminal "$1"
+  # What is waited for never comes; unlike a sleep, this ends when the check is ended.
+  [ "$pause" = 0 ] || read -r -t "$pause" <> <(:)
+}
+
 # Reads a file, and does what it says.
 do_file() {
-  local text name='' inside='' commands=0
+  local text name='' inside='' is_ending='' commands=0
   while IFS= read -r text || [ -n "$text" ]; do
     line_number=$((line_number + 1))
-    if [ "$inside" = console ] && [ "$text" != '```' ]; then
+    if [ -z "$inside" ]; then
+      if [[ $text =~ ^\`\`\`(.*)$ ]]; then
+        inside=${BASH_REMATCH[1]:-text}
+        [ "$inside" != console ] || begin_block "$name"
+      elif [[ $text =~ ^Terminal\ \*\*([a-z][a-z0-9]*)\*\* ]]; then
+        name=${BASH_REMATCH[1]}
+      fi
+    elif [ "$text" = '```' ]; then
+      [ -z "$is_ending" ] || await_prompt "$name"
+      is_ending=
+      inside=
+    elif [ "$inside" = console ]; then
       do_line "$name" "$text"
       commands=$((commands + 1))
-    elif [[ $text =~ ^\`\`\`(.*)$ ]]; then
-      if [ -n "$inside" ]; then
-        inside=
-        [ "$text" != '```' ] || continue
-      fi
-      inside=${BASH_REMATCH[1]:-text}
-      [ "$inside" = console ] || continue
-      [ -n "$name" ] || fail "which terminal is this block? Write: Terminal **alice**"
-      [ -n "${typing[$name]:-}" ] || open_terminal "$name"
-      # What is waited for never comes; unlike a sleep, this ends when the check is ended.
-      [ "$pause" = 0 ] || read -r -t "$pause" <> <(:)
-    elif [ -z "$inside" ] && [[ $text =~ ^Terminal\ \*\*([a-z][a-z0-9]*)\*\* ]]; then
-      name=${BASH_REMATCH[1]}
     fi
   done <"$1"
   [ "$commands" -gt 0 ] || fail "there is nothing to do in it"
