@@ -29,7 +29,7 @@ step() {
 }
 
 step shellcheck -x Tests/*.sh .ci/run examples/*.sh examples/lib/*.sh examples/lab/*.sh
-step swift format lint --strict -r Sources Tests examples/bot
+step swift format lint --strict -r Sources Tests examples/bot examples/evaluation/Sources
 step swift build
 step swift test "$@"
 # The README's first command: builds in release, and must show its chat to the end.

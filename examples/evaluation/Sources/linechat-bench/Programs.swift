@@ -1,0 +1,130 @@
+// The programs that are measured: where they are, and how they are started so that none outlives the
+// benchmark.
+
+import ArgumentParser
+import CBench
+import Foundation
+import Glibc
+
+struct ProgramOptions: ParsableArguments {
+  @Option(help: "The linechatd to be measured. (default: built in release from this tree)")
+  var linechatd: String?
+
+  @Option(help: "The linechat to be measured. (default: built in release from this tree)")
+  var linechat: String?
+
+  func path(_ name: String, given: String?) throws -> String {
+    if let given {
+      guard access(given, X_OK) == 0 else { throw BenchFailure("\(given) is no program") }
+      return given
+    }
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../../..").standardizedFileURL
+    try ProgramOptions.run(["swift", "build", "-c", "release", "--product", name], in: root)
+    return root.appendingPathComponent(".build/release/\(name)").path
+  }
+
+  private static func run(_ words: [String], in directory: URL) throws {
+    FileHandle.standardError.write(Data("== \(words.joined(separator: " "))\n".utf8))
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = words
+    process.currentDirectoryURL = directory
+    process.standardOutput = FileHandle.standardError
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      throw BenchFailure("\(words.joined(separator: " ")) failed")
+    }
+  }
+}
+
+/// A process of ours; it ends with this object.
+final class Running {
+  let process: pid_t
+  private var isReaped = false
+
+  /// `terminal`: the path of a terminal that is to be its own; else its standard error goes to `errors`.
+  init(_ words: [String], terminal: String? = nil, errors: Int32? = nil) throws {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    // The leader of a session gets the first terminal that it opens.
+    _ = cbench_set_own_session(&attributes)
+    posix_spawn_file_actions_addopen(&actions, 0, terminal ?? "/dev/null", O_RDWR, 0)
+    posix_spawn_file_actions_adddup2(&actions, 0, 1)
+    posix_spawn_file_actions_adddup2(&actions, errors ?? 0, 2)
+    // So that nothing is left where the benchmark is killed.
+    let all = ["setpriv", "--pdeathsig", "KILL"] + words
+    var arguments = all.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var started: pid_t = 0
+    let failure = posix_spawnp(&started, "setpriv", &actions, &attributes, &arguments, environ)
+    guard failure == 0 else {
+      throw BenchFailure("cannot start \(words[0]): \(String(cString: strerror(failure)))")
+    }
+    process = started
+  }
+
+  deinit { end() }
+
+  func end() {
+    guard !isReaped else { return }
+    isReaped = true
+    kill(process, SIGTERM)
+    var status: Int32 = 0
+    waitpid(process, &status, 0)
+  }
+
+  /// Processor time so far, its own and the kernel's for it, in seconds.
+  var cpuSeconds: Double {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+      let end = text.lastIndex(of: ")")
+    else { return 0 }
+    let fields = text[end...].split(separator: " ")
+    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13])
+    else { return 0 }
+    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  /// Processor time of this process, in seconds.
+  static var ownCPUSeconds: Double {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+  }
+}
+
+/// linechatd with nothing on the disk, on a free port.
+final class MeasuredServer {
+  let running: Running
+  let port: UInt16
+  private let log: FileHandle
+
+  init(_ path: String) throws {
+    let pipe = Pipe()
+    running = try Running(
+      [path, "--listen", "127.0.0.1:0", "--memory"],
+      errors: pipe.fileHandleForWriting.fileDescriptor)
+    try pipe.fileHandleForWriting.close()
+    log = pipe.fileHandleForReading
+    var text = ""
+    var found: UInt16?
+    while found == nil {
+      let data = log.availableData
+      guard !data.isEmpty else { throw BenchFailure("linechatd ended: \(text)") }
+      text += String(decoding: data, as: UTF8.self)
+      found =
+        text.split(separator: "\n").lazy.filter { $0.contains("listening on ") }
+        .compactMap { $0.split(separator: ":").last.flatMap { UInt16($0) } }.first
+    }
+    guard let found else { throw BenchFailure("linechatd does not listen: \(text)") }
+    port = found
+    // A log that nobody reads would stop it.
+    log.readabilityHandler = { _ = $0.availableData }
+  }
+}
