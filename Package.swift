@@ -141,5 +141,8 @@ let package = Package(
     .testTarget(
       name: "NetcatTests", dependencies: ["TestSupport", "linechat", "linechatd"],
       swiftSettings: strict),
+    .testTarget(
+      name: "DocumentTests", dependencies: ["TestSupport", "linechat", "linechatd", "uptime-bot"],
+      swiftSettings: strict),
   ]
 )
