@@ -146,6 +146,37 @@ struct ConversationTests {
     #expect(try alice.quits() == 0)
   }
 
+  @Test("--on-mention runs a command for mentions and private messages, with hostile texts in them")
+  func onMention() throws {
+    let alice = try ShellInTerminal(
+      "alice", "\(server.address)", in: directory,
+      [
+        "--on-mention",
+        #"printf '%s|%s|%s\n' "$LINECHAT_FROM" "$LINECHAT_GROUP" "$LINECHAT_TEXT" >> out; echo noise"#,
+        "--log-file", directory.path + "/log", "lobby",
+      ], by: ["env", "-C", directory.path])
+    try alice.sees("you are in lobby")
+    let nc = try server.member("nc")
+    try alice.sees("nc joined")
+    let nasty =
+      #"alice: '; touch pwned; "$(touch pwned)" `touch pwned` \n \\ $LINECHAT_FROM & | > %s -n"#
+    try nc.send("MSG lobby nothing for her\n")
+    try nc.send("MSG lobby \(nasty)\ttab\n")
+    try alice.sees("<nc> alice: ';")
+    try eventually("it ran") { try directory.text(of: "out").hasSuffix("\n") }
+    #expect(try directory.text(of: "out") == "nc|lobby|\(nasty)\\ttab\n")
+    // Within two seconds of the first: it is left out, and the log says so.
+    try nc.send("PM alice psst, $(touch pwned)\n")
+    try alice.sees("[nc -> you] psst")
+    try eventually("it ran again, or was left out") {
+      try directory.text(of: "out").contains("nc||psst, $(touch pwned)\n")
+        || directory.text(of: "log").contains("on-mention: nc is left out, as it ran a moment ago")
+    }
+    #expect(access(directory.path + "/pwned", F_OK) != 0)
+    #expect(!alice.terminal.screen.transcript.contains { $0.contains("noise") })
+    #expect(try alice.quits() == 0)
+  }
+
   @Test("a name that somebody else has is said, and what to do")
   func nameTaken() throws {
     let other = try server.member("alice", from: "127.0.0.9")

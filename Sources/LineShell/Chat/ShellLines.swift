@@ -102,7 +102,7 @@ extension ShellModel {
     return (line + mark(message), line.width > 8 ? 8 : 0)
   }
 
-  private func sender(_ message: ChatMessage) -> String {
+  func sender(_ message: ChatMessage) -> String {
     guard message.isUnverified else { return message.from.name.description }
     let origin = message.unverifiedAddress.map { "from \($0)" } ?? "from this machine"
     return "unverified, \(origin)"

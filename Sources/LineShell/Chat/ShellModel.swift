@@ -41,6 +41,8 @@ package struct ShellModel {
     /// Without a terminal: how long the end of the input waits for what is not delivered yet.
     package var waitSeconds = 10
     package var time = LocalTime.utc
+    /// Mentions and private messages are given to a command of the user's.
+    package var tellsMentions = false
 
     package init(name: MemberName, server: String) {
       self.name = name

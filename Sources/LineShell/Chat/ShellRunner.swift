@@ -9,14 +9,18 @@ package final class ShellRunner {
   private let terminal: Terminal
   private let node: ShellNode
   private let memoryFile: ShellMemoryFile?
+  private let onMention: MentionCommand?
   private var model: ShellModel
   private var exitCode = ShellExit.fine
 
   /// - Parameter memory: what was said of it at the start goes to the notes.
   package init(
-    _ configuration: ShellModel.Configuration, terminal: Terminal, node: ShellNode
+    _ configuration: ShellModel.Configuration, terminal: Terminal, node: ShellNode,
+    onMention: MentionCommand? = nil
   ) {
     var configuration = configuration
+    configuration.tellsMentions = onMention != nil
+    self.onMention = onMention
     configuration.notes += terminal.warnings
     memoryFile = node.path.map { ShellMemoryFile(in: $0) }
     var memory = ShellMemory()
@@ -45,6 +49,7 @@ package final class ShellRunner {
       }
     }
     terminal.close()
+    onMention?.end()
     node.end()
     return exitCode
   }
@@ -87,6 +92,7 @@ package final class ShellRunner {
       case .prompt(let text): terminal.prompt = text
       case .text(let text): terminal.setText(text)
       case .bell: terminal.bell()
+      case .mention(let mention): onMention?.run(mention)
       case .clearScreen: terminal.clearScreen()
       case .reading(let isWanted): terminal.isReading = isWanted
       case .ask(let request, let call): node.ask(request, call: call)

@@ -86,12 +86,19 @@ extension ShellModel {
         rooms[index].unread += 1
         if isMention { rooms[index].mentions += 1 }
       }
-      if isMention { ring() }
+      if isMention { alert(message) }
     case .person(let name):
       correspondent = message.isUnverified ? nil : name
       if !message.isUnverified { correspond(with: name) }
-      ring()
+      alert(message)
     }
+  }
+
+  /// Somebody wants to be heard.
+  private mutating func alert(_ message: ChatMessage) {
+    ring()
+    guard configuration.tellsMentions else { return }
+    effects.append(.mention(Mention(message, from: sender(message))))
   }
 
   /// What was typed here has been shown; what was said through the socket in our directory has not.
