@@ -131,6 +131,7 @@ extension ShellModel {
   mutating func end(_ code: Int32) {
     guard !hasEnded else { return }
     hasEnded = true
+    if isMemoryStale { remember() }
     effects.append(.exit(code))
   }
 

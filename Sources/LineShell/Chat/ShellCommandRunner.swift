@@ -267,12 +267,16 @@ extension ShellModel {
 
   private mutating func unignore(_ arguments: String) {
     guard let wanted = MemberName(arguments) else { return usage(.unignore, "needs a name") }
+    disguises.remove(wanted)
     guard memory.ignored.remove(wanted) != nil else { return fail("you do not ignore \(wanted)") }
     remember()
     say("you see again what \(wanted) says")
   }
 
-  mutating func remember() { effects.append(.remember(memory)) }
+  mutating func remember() {
+    isMemoryStale = false
+    effects.append(.remember(memory))
+  }
 
   private mutating func quit(_ arguments: String) {
     guard arguments.isEmpty else {

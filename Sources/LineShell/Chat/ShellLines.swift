@@ -165,14 +165,18 @@ extension ShellModel {
       return false
     }
     if start > 0, isNameByte(bytes[start - 1]) { return false }
+    if start > 1, isNameSign(bytes[start - 1]), isNameByte(bytes[start - 2]) { return false }
     let end = start + own.count
     guard end < bytes.count else { return true }
     // A full stop behind a name ends a sentence, unless a name goes on behind it.
-    if bytes[end] == 0x2E || bytes[end] == 0x2D {
+    if isNameSign(bytes[end]) {
       return end + 1 >= bytes.count || !isNameByte(bytes[end + 1])
     }
     return !isNameByte(bytes[end])
   }
+
+  /// A full stop or a hyphen.
+  private static func isNameSign(_ byte: UInt8) -> Bool { byte == 0x2E || byte == 0x2D }
 
   private static func lower(_ byte: UInt8) -> UInt8 {
     byte >= 65 && byte <= 90 ? byte | 0x20 : byte

@@ -108,6 +108,10 @@ package struct ShellModel {
   var groupsKnownAt: Int64?
 
   var memory: ShellMemory
+  /// Those of the ignored names that somebody took who was ignored already, the latest of each.
+  var disguises: Set<MemberName> = []
+  /// What is to be kept has changed, and is told to be kept with the news of why.
+  var isMemoryStale = false
   /// Who sent us the latest private message; nil where nobody can answer it.
   var correspondent: MemberName?
   /// Others who have written to us or were written to, the latest first.
@@ -243,6 +247,7 @@ extension ShellModel {
     for line in feedback.tell(isAway, now: now.monotonicMicroseconds) { complain(line) }
     for crowd in comings.fold(now: now.monotonicMicroseconds) {
       coming(crowd.text, in: crowd.group)
+      if isMemoryStale { remember() }
     }
     goOn()
     endIfDone()

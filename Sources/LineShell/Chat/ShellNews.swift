@@ -253,10 +253,20 @@ extension ShellModel {
     contacts.renamed(old, to: new)
     if correspondent == old { correspondent = new }
     if let index = correspondents.firstIndex(of: old) { correspondents[index] = new }
-    guard memory.ignored.remove(old) != nil else { return tell("\(old) is now \(new)") }
-    // Another name is no way around it.
-    memory.ignored.insert(new)
-    remember()
-    tell("\(old), whom you ignore, is now \(new), and still ignored")
+    let isIgnored = memory.ignored.contains(old)
+    if isIgnored { disguise(old, as: new) }
+    guard
+      comings.note(old, isNow: new, isIgnored: isIgnored, now: now.monotonicMicroseconds)
+    else { return }
+    tell(Comings.text(old, isNow: new, isIgnored: isIgnored))
+    if isMemoryStale { remember() }
+  }
+
+  /// Another name is no way around being ignored, nor is going back to the one of before. Names in
+  /// between are free for others.
+  private mutating func disguise(_ old: MemberName, as new: MemberName) {
+    isMemoryStale = true
+    if disguises.remove(old) != nil { memory.ignored.remove(old) }
+    if memory.ignored.insert(new).inserted { disguises.insert(new) }
   }
 }
