@@ -110,14 +110,14 @@ struct ConversationTests {
     try bob.sees("the server is away")
     try alice.types("still there?")
     try bob.sees("<alice> still there?")
-    try alice.types("/join ops", sees: "can't join ops: the server at \(address) is away")
+    try alice.types("/join ops", sees: "ops can't be joined yet: the server at \(address) is away")
     let back = try TestServer { configuration in
       configuration.listen = [try ListenAddress(parsing: address)]
       configuration.dataDirectory = state.path
     }
     try alice.sees("the server is back")
+    try alice.sees("you are in ops; nobody else is yet")
     try alice.terminal.seeTyped("[lobby] ")
-    try alice.types("/join ops", sees: "you are in ops; nobody else is yet")
     back.stop()
   }
 
@@ -183,6 +183,7 @@ struct ConversationTests {
     let alice = try ShellInTerminal("alice", "\(server.address)", in: directory)
     try alice.sees("the name alice is not free")
     try alice.sees("start again with --name NAME")
+    try alice.terminal.seeTyped("[no group (name taken)] ")
     #expect(try alice.quits() == 0)
     #expect(try other.ask("PING") == "PONG")
   }

@@ -81,10 +81,10 @@ struct CommandTests {
     stage.type("/join ops")
     stage.type("meanwhile")
     stage.answer(
-      .refused(.unreachable, "the server at x is away (Connection refused); it is tried again"))
+      .refused(.rateLimited, "ops is being left; try again when that is done"))
     #expect(
       stage.shown() == [
-        "-- can't join ops: the server at x is away (Connection refused); it is tried again",
+        "-- can't join ops: ops is being left; try again when that is done",
         "12:34 <alice> meanwhile",
       ])
   }

@@ -67,6 +67,10 @@ extension ShellModel {
       return fail("you are in no group, so there is none to leave")
     }
     guard let group = group(named: word) else { return }
+    if index(of: group) == nil, let index = wanted.firstIndex(of: group) {
+      wanted.remove(at: index)
+      return say("\(group) is not joined any more when the server is back")
+    }
     guard index(of: group) != nil else { return fail(notIn(group)) }
     ask(.leave(group), for: .leave(group), blocks: true)
   }

@@ -213,7 +213,8 @@ extension ShellModel {
   private static let unreadMax = 3
   private static let groupColumnsMax = 20
 
-  /// `[lobby dev:3 ops:2!] `; with the server away, `[lobby (server away) dev:3] `.
+  /// `[lobby dev:3 ops:2!] `; with the server away, `[lobby (server away) dev:3] `; where it does not
+  /// let us in under our name, `[lobby (name taken)] `.
   private func makePrompt() -> StyledText {
     var text = StyledText("[", .dim)
     if let current {
@@ -221,7 +222,9 @@ extension ShellModel {
     } else {
       text.append("no group", .dim)
     }
-    if server == .away { text.append(" (server away)", Style(.red)) }
+    if server == .away {
+      text.append(isNameTaken ? " (name taken)" : " (server away)", Style(.red))
+    }
     let unread = rooms.filter { $0.unread > 0 && $0.name != current }
     let shown = unread.filter { $0.mentions > 0 } + unread.filter { $0.mentions == 0 }
     for room in shown.prefix(Self.unreadMax) {

@@ -88,28 +88,35 @@ extension ShellModel {
     let wasAway = server == .away
     server = .away
     guard !wasAway else { return }
+    // It is there, and does not let us in: that has been said.
+    if isNameTaken {
+      if !configuration.isInteractive, !serverWasThere { end(ShellExit.noServer) }
+      return
+    }
     guard !serverWasThere else {
       return tell(
         "the server is away (\(inShellWords(reason))); whoever listens is reached directly, "
           + "the rest waits")
     }
-    if !isNameTaken {
-      let isNobodyThere = reason.lowercased().contains("refused")
-      fail(
-        isNobodyThere
-          ? "no server at \(configuration.server); start one: linechatd"
-          : "no server at \(configuration.server): \(reason)")
-    }
+    let isNobodyThere = reason.lowercased().contains("refused")
+    fail(
+      isNobodyThere
+        ? "no server at \(configuration.server); start one: linechatd"
+        : "no server at \(configuration.server): \(reason)")
     guard configuration.isInteractive else { return end(ShellExit.noServer) }
     say("it is tried again by itself")
   }
 
   private mutating func nameIsTaken(_ taken: MemberName, _ reason: String) {
     guard !isNameTaken else { return }
+    // The server speaks of a guest's name behind it, which is of no use here.
+    fail("the name \(taken) is not free: \(inShellWords(String(reason.prefix { $0 != ";" })))")
+    // We have another one, and are in with that.
+    guard server != .there else { return }
     isNameTaken = true
-    fail("the name \(taken) is not free: \(inShellWords(reason))")
     if configuration.isInteractive {
-      say("it is tried again; to be called otherwise, start again with --name NAME")
+      say(
+        "it is asked for again by itself; for another one, /quit and start again with --name NAME")
     }
   }
 
