@@ -123,6 +123,12 @@ struct ServerTests {
         "-- you are still alice: a new name needs the server, and that does not let alice in, as the "
           + "name is not free"
       ])
+    stage.type("/status")
+    #expect(
+      stage.shown().prefix(2) == [
+        "-- you are alice; where others reach you is not known yet",
+        "-- server: 127.0.0.1:5463, there, but it does not let alice in, as the name is not free",
+      ])
     stage.hear(.serverIsThere(id: 1, isAnother: false))
     #expect(stage.prompt == "[no group] ")
   }

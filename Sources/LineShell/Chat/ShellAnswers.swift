@@ -71,7 +71,7 @@ extension ShellModel {
     }
   }
 
-  private var notLetIn: String { "does not let \(name) in, as the name is not free" }
+  var notLetIn: String { "does not let \(name) in, as the name is not free" }
 
   /// A node's text on a server that is away, without what it says of itself: that is tried again.
   private static func away(_ text: String) -> String {
