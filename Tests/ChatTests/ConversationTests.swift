@@ -177,6 +177,19 @@ struct ConversationTests {
     #expect(try alice.quits() == 0)
   }
 
+  @Test("a profile that is in use is said, and what to do")
+  func profileInUse() throws {
+    let alice = try ShellInTerminal.member("alice", server, in: directory)
+    for option in ["--name", "--profile"] {
+      let again = try ShellInTerminal(
+        nil, "\(server.address)", in: directory, [option, "alice"], columns: 200)
+      try again.sees("alice runs already")
+      try again.sees("take another one with --name or --profile")
+      #expect(try again.terminal.finish() == 69)
+    }
+    #expect(try alice.quits() == 0)
+  }
+
   @Test("a name that somebody else has is said, and what to do")
   func nameTaken() throws {
     let other = try server.member("alice", from: "127.0.0.9")

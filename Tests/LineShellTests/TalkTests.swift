@@ -69,7 +69,7 @@ struct TalkTests {
       .refused(.notMember, "this node is not in lobby; JOIN lobby first, MEMBERS <group> lists"))
     #expect(
       stage.shown() == [
-        "-- not sent: this node is not in lobby; /join lobby first, /members GROUP lists"
+        "-- not sent: you are not in lobby; /join lobby first, /members GROUP lists"
       ])
   }
 

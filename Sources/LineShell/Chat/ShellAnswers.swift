@@ -58,7 +58,10 @@ extension ShellModel {
     case .rename where code == .unreachable:
       let why = isNameTaken ? "that \(notLetIn)" : Self.away(text)
       fail("you are still \(name): a new name needs the server, and \(why)")
-    case .rename(let new): fail("you are still \(name), not \(new): \(text)")
+    case .rename(let new):
+      // The server says behind it who we still are.
+      let reason = code == .nameTaken ? String(text.prefix { $0 != ";" }) : text
+      fail("you are still \(name), not \(new): \(reason)")
     case .send: fail("not sent: \(text)")
     case .history: fail("the log can't be read: \(text)")
     case .search: fail("the logs can't be read: \(text)")

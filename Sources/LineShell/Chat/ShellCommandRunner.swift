@@ -143,9 +143,9 @@ extension ShellModel {
     }
     switch whom(word) {
     case .group(let group): send(text, to: group)
-    case .person(let name):
-      say("\(name) is a person: this goes to \(name) alone")
-      tell(text, to: .name(name))
+    case .person(let person):
+      if person != name { say("\(person) is a person: this goes to \(person) alone") }
+      tell(text, to: .name(person))
     case .both(let group, let name):
       ask(
         .groupOrPerson(group, name, text: text),

@@ -129,6 +129,8 @@ package struct ShellModel {
   /// What a newcomer should do first has been said.
   var hasHinted = false
   var question: Question?
+  /// Bytes that were cut from the paste in the line being typed.
+  var pasteExcess = 0
 
   var feedback = DeliveryFeedback()
   var comings = Comings()
