@@ -129,6 +129,11 @@ struct ServerTests {
         "-- you are alice; where others reach you is not known yet",
         "-- server: 127.0.0.1:5463, there, but it does not let alice in, as the name is not free",
       ])
+    stage.hear(.serverIsTried)
+    stage.hear(.serverIsAway(reason: "connection refused", retrySeconds: 5))
+    #expect(stage.prompt == "[no group (server away)] ")
+    #expect(stage.shown().first == "-- no server at 127.0.0.1:5463; start one: linechatd")
+    stage.hear(.serverIsTried)
     stage.hear(.serverIsThere(id: 1, isAnother: false))
     #expect(stage.prompt == "[no group] ")
   }

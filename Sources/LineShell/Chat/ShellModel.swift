@@ -94,7 +94,9 @@ package struct ShellModel {
   var place: Place?
   var server = Server.unknown
   var serverWasThere = false
+  /// It does not let us in under our name; and that was so when it was tried last.
   var isNameTaken = false
+  var isNameRefused = false
 
   /// In the order in which we came to be in them.
   var rooms: [Room] = []

@@ -16,7 +16,7 @@ extension ShellModel {
     case .missed(let count):
       complain("too much came at once: \(count) things are not shown here; /history shows messages")
       for room in rooms { ask(.members(room.name), for: .listing(room.name)) }
-    case .serverIsTried: break
+    case .serverIsTried: isNameRefused = false
     case .serverIsThere(_, let isAnother): serverIsThere(isAnother: isAnother)
     case .serverIsAway(let reason, _): serverIsAway(reason)
     case .nameIsTaken(let name, let reason): nameIsTaken(name, reason)
@@ -87,7 +87,9 @@ extension ShellModel {
   private mutating func serverIsAway(_ reason: String) {
     let wasAway = server == .away
     server = .away
-    guard !wasAway else { return }
+    let wasNameTaken = isNameTaken
+    isNameTaken = isNameRefused
+    guard !wasAway || wasNameTaken != isNameTaken else { return }
     // It is there, and does not let us in: that has been said.
     if isNameTaken {
       if !configuration.isInteractive, !serverWasThere { end(ShellExit.noServer) }
@@ -108,11 +110,12 @@ extension ShellModel {
   }
 
   private mutating func nameIsTaken(_ taken: MemberName, _ reason: String) {
+    isNameRefused = server != .there
     guard !isNameTaken else { return }
     // The server speaks of a guest's name behind it, which is of no use here.
     fail("the name \(taken) is not free: \(inShellWords(String(reason.prefix { $0 != ";" })))")
     // We have another one, and are in with that.
-    guard server != .there else { return }
+    guard isNameRefused else { return }
     isNameTaken = true
     if configuration.isInteractive {
       say(
