@@ -113,6 +113,7 @@ let package = Package(
       dependencies: [
         "CSystem", "LineChat", "LineChatCore", "LineProtocol", "LineShell", "ShellFixture",
         "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .executableTarget(

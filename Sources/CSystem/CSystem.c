@@ -3,6 +3,8 @@
 #include "CSystem.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,4 +25,33 @@ int csystem_set_boot_timer(int descriptor, long milliseconds) {
   struct itimerspec time = {
       .it_value = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000}};
   return timerfd_settime(descriptor, 0, &time, NULL);
+}
+
+int csystem_spawn_shell(const char *command, char *const environment[], pid_t *process) {
+  posix_spawn_file_actions_t files;
+  int failure = posix_spawn_file_actions_init(&files);
+  if (failure != 0) return failure;
+  posix_spawnattr_t how;
+  failure = posix_spawnattr_init(&how);
+  if (failure != 0) {
+    posix_spawn_file_actions_destroy(&files);
+    return failure;
+  }
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  char *const arguments[] = {"sh", "-c", (char *)command, NULL};
+  if ((failure = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
+      (failure = posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0)) == 0 &&
+      (failure = posix_spawn_file_actions_adddup2(&files, 1, 2)) == 0 &&
+      (failure = posix_spawn_file_actions_addclosefrom_np(&files, 3)) == 0 &&
+      (failure = posix_spawnattr_setsigdefault(&how, &all)) == 0 &&
+      (failure = posix_spawnattr_setsigmask(&how, &none)) == 0 &&
+      (failure = posix_spawnattr_setflags(
+           &how, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK)) == 0) {
+    failure = posix_spawn(process, "/bin/sh", &files, &how, arguments, environment);
+  }
+  posix_spawnattr_destroy(&how);
+  posix_spawn_file_actions_destroy(&files);
+  return failure;
 }

@@ -31,10 +31,11 @@ public struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
       throw ListenAddress.Malformed(description: "name the server's host: HOST:PORT, or HOST")
     }
     let isWithoutPort = !text.contains(":") || (text.hasPrefix("[") && text.hasSuffix("]"))
-    // A number that is no port at all is none to listen at either, but that is not what was meant.
-    if !isWithoutPort, let end = text.split(separator: ":").last, let number = Int(end),
-      !(1...65_535).contains(number)
-    {
+    // A number that is no port at all is none to listen at either, but that is not what was meant; an
+    // IPv6 address without brackets is told as such.
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    let isPort = parts.last.flatMap { Int($0) }.map { (1...65_535).contains($0) }
+    guard isWithoutPort || isPort ?? (parts.count > 2 || text.hasPrefix("unix:")) else {
       throw ListenAddress.Malformed(description: "\(text) does not end in a port from 1 to 65535")
     }
     let address = try ListenAddress(parsing: isWithoutPort ? "\(text):\(Self.defaultPort)" : text)

@@ -10,6 +10,12 @@ final class PipedLines {
   private var eventsTaken = 0
   private var failure: String?
   private var hasFailed = false
+  /// Readable when a signal has asked for the end.
+  private let signals: Int32
+  /// The end was asked for while nobody read what was written: it is not waited for.
+  private var isGivenUp = false
+
+  init(signals: Int32) { self.signals = signals }
 
   /// Standard input is readable: takes what is there.
   func receive() {
@@ -40,18 +46,38 @@ final class PipedLines {
   /// Writes lines, all of them, or notes why not; after that nothing is written any more.
   func write(_ lines: [String]) {
     guard !hasFailed else { return }
-    var rest = Array(lines.map { $0 + "\n" }.joined().utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(LineEditor.output, $0.baseAddress, $0.count) }
+    do throws(SystemError) {
+      try write(lines.map { $0 + "\n" }.joined(), to: LineEditor.output)
+    } catch {
+      failure = error.reason
+      hasFailed = true
+    }
+  }
+
+  /// The same on standard error; of that nobody could be told that it fails.
+  func complain(_ line: String) { try? write(line + "\n", to: STDERR_FILENO) }
+
+  /// A pipe that is ready takes so many bytes without making its writer wait.
+  private static let pieceBytes = 4_096
+
+  private func write(_ text: String, to number: Int32) throws(SystemError) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty, !isGivenUp {
+      var entries = [
+        pollfd(fd: number, events: Int16(POLLOUT), revents: 0),
+        pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
+      ]
+      if poll(&entries, 2, -1) < 0, errno == EINTR { continue }
+      guard entries[0].revents != 0 else {
+        isGivenUp = true
+        return
+      }
+      let piece = rest.prefix(PipedLines.pieceBytes)
+      let count = piece.withUnsafeBytes { Glibc.write(number, $0.baseAddress, $0.count) }
       if count >= 0 {
         rest = rest.dropFirst(count)
-      } else if errno == EAGAIN {
-        var entry = pollfd(fd: LineEditor.output, events: Int16(POLLOUT), revents: 0)
-        _ = poll(&entry, 1, -1)
-      } else if errno != EINTR {
-        failure = SystemError("write").reason
-        hasFailed = true
-        return
+      } else if errno != EINTR && errno != EAGAIN {
+        throw SystemError("write")
       }
     }
   }

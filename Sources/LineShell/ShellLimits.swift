@@ -21,6 +21,13 @@ package enum ShellLimits {
   /// the terminal, and stays in what can be scrolled back to.
   static let tallBatchMilliseconds = 2_000
 
+  /// The shortest time between two beginnings of the user's command for mentions, in milliseconds: as
+  /// with the bell, more tell nothing new, and anybody can cause them.
+  static let mentionGapMilliseconds = 2_000
+
+  /// A command for mentions that runs for longer, in seconds, is killed as soon as the next is due.
+  static let mentionSeconds = 60
+
   /// Bytes read from the terminal or standard input in one go; a terminal never gives more.
   static let readBytes = 16_384
 

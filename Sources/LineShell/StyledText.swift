@@ -104,7 +104,8 @@ package struct StyledText: Hashable, Sendable, ExpressibleByStringInterpolation 
   /// The text alone, as it was given.
   package var plain: String { spans.map(\.text).joined() }
 
-  /// What is fit to be shown: controls escaped, tabs as spaces up to each eighth column.
+  /// What is fit to be shown: controls escaped, a few marks on each character, tabs as spaces up to
+  /// each eighth column.
   package var shown: StyledText {
     var result = StyledText()
     var column = 0
@@ -116,7 +117,7 @@ package struct StyledText: Hashable, Sendable, ExpressibleByStringInterpolation 
           result.append(String(repeating: " ", count: count), span.style)
           column += count
         }
-        let text = escaped(String(piece), doublesBackslash: false)
+        let text = Marks.bounded(escaped(String(piece), doublesBackslash: false))
         result.append(text, span.style)
         column += displayWidth(of: text)
       }

@@ -78,7 +78,7 @@ package final class Terminal {
     let isInteractive = isatty(LineEditor.input) == 1 && isatty(LineEditor.output) == 1
     let signals = try Signals.make(isInteractive: isInteractive)
     guard isInteractive else {
-      let terminal = Terminal(signals, nil, PipedLines(), [])
+      let terminal = Terminal(signals, nil, PipedLines(signals: signals.number), [])
       terminal.isColoredWithoutTerminal = configuration.isColoredWithoutTerminal
       return terminal
     }
@@ -123,6 +123,11 @@ package final class Terminal {
   /// rows between words; the second and further ones are set in by `indent` columns. It appears with
   /// the end of this round of the loop, or a fiftieth of a second later where many come.
   package func print(_ line: StyledText, indent: Int = 0) { pending.append((line, indent)) }
+
+  /// The same for what went wrong: without a terminal, on standard error, and at once.
+  package func complain(_ line: StyledText) {
+    if let pipes { pipes.complain(line.shown.plain) } else { print(line, indent: 3) }
+  }
 
   /// Rings once, as far as the user's inputrc allows it.
   package func bell() { editor?.bell() }

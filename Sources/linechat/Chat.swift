@@ -48,6 +48,13 @@ struct Chat: ParsableCommand {
         + "environment: LINECHAT_LOG_FILE)", valueName: "file"))
   var logFile: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "What /bin/sh -c runs when somebody mentions you or writes to you alone: LINECHAT_FROM, "
+        + "LINECHAT_GROUP (empty for a private message), LINECHAT_TEXT and LINECHAT_TIME are in its "
+        + "environment. (environment: LINECHAT_ON_MENTION)", valueName: "command"))
+  var onMention: String?
+
   @OptionGroup var log: LogOptions
 
   @Argument(
@@ -64,6 +71,7 @@ struct Chat: ParsableCommand {
     _ = try options.memberName()
     _ = try options.groupNames(groups)
     _ = try settings()
+    _ = try mentionCommand()
     if !Chat.isAtTerminal {
       _ = try options.serverAddress()
       _ = try options.listening()
@@ -75,6 +83,7 @@ struct Chat: ParsableCommand {
   func run() throws {
     let (when, waitSeconds) = try settings()
     let logger = try openLog()
+    let onMention = try mentionCommand().map { MentionCommand($0, logger: logger) }
     let isInteractive = Chat.isAtTerminal
     var start = try ChatStart(options, groups: groups, isInteractive: isInteractive)
     let node = try start.node(logger)
@@ -94,7 +103,7 @@ struct Chat: ParsableCommand {
     do throws(SystemError) { opened = try Terminal.open(terminal) } catch {
       throw Chat.failure("the terminal can't be used: \(error)")
     }
-    let runner = ShellRunner(model, terminal: opened, node: node)
+    let runner = ShellRunner(model, terminal: opened, node: node, onMention: onMention)
     // From here on somebody handles them.
     Signals.unblock()
     let code: Int32
@@ -125,6 +134,14 @@ struct Chat: ParsableCommand {
       (given) throws(ValidationError) in try given.duration(0...86_400)
     }
     return (when ?? .auto, wait ?? 10)
+  }
+
+  private func mentionCommand() throws(ValidationError) -> String? {
+    guard let given = Given(onMention, "--on-mention", MentionCommand.variable) else { return nil }
+    guard !given.text.trimmed.isEmpty else {
+      throw given.refusal("a command, such as 'notify-send -- \"$LINECHAT_FROM\"'")
+    }
+    return given.text
   }
 
   private func openLog() throws -> Logger {

@@ -63,6 +63,11 @@ struct ChatStart {
           number += 1
           name = MemberName(like: first, numbered: number)
           notes = ["\(first) is in use here already, so you are \(name) (--name NAME chooses)"]
+        case .directoryInUse:
+          let identity = options.profile.given?.text ?? "\(name)"
+          let reason = error.description.prefix { $0 != ";" }
+          throw Chat.failure(
+            "\(identity) runs already: \(reason); take another one with --name or --profile")
         case .addressInUse, .notPermitted, .noSuchAddress:
           Chat.say("\(error)\n")
           listening = try askWhereToListen(after: error)

@@ -18,7 +18,14 @@ struct Linechat: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "linechat",
     abstract: "Be a member of chat groups, with or without their server.",
+    usage: """
+      linechat [<options>] [<group> ...]
+      linechat node [<options>] [<group> ...]
+      """,
     discussion: """
+      linechat alone is a shell to chat in: linechat lobby enters a group, /help in it lists the \
+      commands, and linechat chat --help the options.
+
       A node speaks to the other members directly, where they listen, and through the server where \
       they do not. While the server (linechatd) is away, they go on.
       """,

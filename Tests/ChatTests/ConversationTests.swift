@@ -110,14 +110,14 @@ struct ConversationTests {
     try bob.sees("the server is away")
     try alice.types("still there?")
     try bob.sees("<alice> still there?")
-    try alice.types("/join ops", sees: "can't join ops: the server at \(address) is away")
+    try alice.types("/join ops", sees: "ops can't be joined yet: the server at \(address) is away")
     let back = try TestServer { configuration in
       configuration.listen = [try ListenAddress(parsing: address)]
       configuration.dataDirectory = state.path
     }
     try alice.sees("the server is back")
+    try alice.sees("you are in ops; nobody else is yet")
     try alice.terminal.seeTyped("[lobby] ")
-    try alice.types("/join ops", sees: "you are in ops; nobody else is yet")
     back.stop()
   }
 
@@ -146,12 +146,57 @@ struct ConversationTests {
     #expect(try alice.quits() == 0)
   }
 
+  @Test("--on-mention runs a command for mentions and private messages, with hostile texts in them")
+  func onMention() throws {
+    let alice = try ShellInTerminal(
+      "alice", "\(server.address)", in: directory,
+      [
+        "--on-mention",
+        #"printf '%s|%s|%s\n' "$LINECHAT_FROM" "$LINECHAT_GROUP" "$LINECHAT_TEXT" >> out; echo noise"#,
+        "--log-file", directory.path + "/log", "lobby",
+      ], by: ["env", "-C", directory.path])
+    try alice.sees("you are in lobby")
+    let nc = try server.member("nc")
+    try alice.sees("nc joined")
+    let nasty =
+      #"alice: '; touch pwned; "$(touch pwned)" `touch pwned` \n \\ $LINECHAT_FROM & | > %s -n"#
+    try nc.send("MSG lobby nothing for her\n")
+    try nc.send("MSG lobby \(nasty)\ttab\n")
+    try alice.sees("<nc> alice: ';")
+    try eventually("it ran") { try directory.text(of: "out").hasSuffix("\n") }
+    #expect(try directory.text(of: "out") == "nc|lobby|\(nasty)\\ttab\n")
+    // Within two seconds of the first: it is left out, and the log says so.
+    try nc.send("PM alice psst, $(touch pwned)\n")
+    try alice.sees("[nc -> you] psst")
+    try eventually("it ran again, or was left out") {
+      try directory.text(of: "out").contains("nc||psst, $(touch pwned)\n")
+        || directory.text(of: "log").contains("on-mention: nc is left out, as it ran a moment ago")
+    }
+    #expect(access(directory.path + "/pwned", F_OK) != 0)
+    #expect(!alice.terminal.screen.transcript.contains { $0.contains("noise") })
+    #expect(try alice.quits() == 0)
+  }
+
+  @Test("a profile that is in use is said, and what to do")
+  func profileInUse() throws {
+    let alice = try ShellInTerminal.member("alice", server, in: directory)
+    for option in ["--name", "--profile"] {
+      let again = try ShellInTerminal(
+        nil, "\(server.address)", in: directory, [option, "alice"], columns: 200)
+      try again.sees("alice runs already")
+      try again.sees("take another one with --name or --profile")
+      #expect(try again.terminal.finish() == 69)
+    }
+    #expect(try alice.quits() == 0)
+  }
+
   @Test("a name that somebody else has is said, and what to do")
   func nameTaken() throws {
     let other = try server.member("alice", from: "127.0.0.9")
     let alice = try ShellInTerminal("alice", "\(server.address)", in: directory)
     try alice.sees("the name alice is not free")
     try alice.sees("start again with --name NAME")
+    try alice.terminal.seeTyped("[no group (name taken)] ")
     #expect(try alice.quits() == 0)
     #expect(try other.ask("PING") == "PONG")
   }

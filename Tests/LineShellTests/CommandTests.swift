@@ -81,10 +81,10 @@ struct CommandTests {
     stage.type("/join ops")
     stage.type("meanwhile")
     stage.answer(
-      .refused(.unreachable, "the server at x is away (Connection refused); it is tried again"))
+      .refused(.rateLimited, "ops is being left; try again when that is done"))
     #expect(
       stage.shown() == [
-        "-- can't join ops: the server at x is away (Connection refused); it is tried again",
+        "-- can't join ops: ops is being left; try again when that is done",
         "12:34 <alice> meanwhile",
       ])
   }
@@ -287,6 +287,16 @@ struct CommandTests {
     #expect(stage.shown() == ["-- not sent: there is no stranger in your groups"])
   }
 
+  @Test("nothing is said to oneself")
+  func oneself() {
+    var stage = ModelStage.inLobby()
+    for line in ["/pm alice hi", "/pm alice@127.0.0.1:5000 hi", "/msg alice hi"] {
+      stage.type(line)
+      #expect(stage.shown() == ["-- alice is you"])
+    }
+    #expect(stage.asked.isEmpty)
+  }
+
   @Test("/pm, wrong: the address, the port, the name, the text")
   func privateMessageWrong() {
     answers("/pm", "/pm needs to know to whom, and what: /pm PEER text")
@@ -337,6 +347,10 @@ struct CommandTests {
     #expect(stage.asked.map(\.request) == [.rename(name("bob"))])
     stage.answer(.refused(.nameTaken, "bob is taken"))
     #expect(stage.shown() == ["-- you are still alice, not bob: bob is taken"])
+    stage.type("/nick bob")
+    stage.answer(
+      .refused(.nameTaken, "bob is in use; you are still alice, choose another name"))
+    #expect(stage.shown() == ["-- you are still alice, not bob: bob is in use"])
     stage.type("/nick Alice")
     stage.hear(.named(name("Alice")))
     stage.answer(.done)

@@ -183,6 +183,52 @@ struct FeedbackTests {
     #expect(stage.shown() == ["12:34 -- carol is now caro", "-- caro has it now"])
   }
 
+  @Test("a hundred netcats are told in one line, and so are a hundred failures")
+  func crowdOfReaders() {
+    var stage = stage()
+    let names = (100...199).map { "n\($0)" }
+    _ = stage.receipt("hello", names.map { ($0, .sent) })
+    #expect(
+      stage.shown() == [
+        "-- n100, n101, n102 and 97 more give no receipts: sent is all that can be known"
+      ])
+    stage.type("again")
+    stage.clear()
+    _ = stage.receipt(
+      "again",
+      names.map { ($0, .failed(reason: $0 == "n150" ? "too long" : "gone")) } + [("bob", .sent)])
+    #expect(
+      stage.shown() == [
+        "-- not delivered to n100, n101, n102 and 96 more: gone",
+        "-- not delivered to n150: too long",
+        "-- bob gives no receipts: sent is all that can be known",
+      ])
+  }
+
+  @Test("where it arrives at many, they are told together, a little later")
+  func crowdOfArrivals() {
+    var stage = stage()
+    let names = (100...199).map { "n\($0)" }
+    let id = stage.receipt("hello", names.map { ($0, unreachable) })
+    stage.clear()
+    for one in names {
+      stage.hear(.delivery(id, .group(group("lobby")), to: name(one), .delivered))
+    }
+    stage.pass(4)
+    #expect(
+      stage.shown() == [
+        "-- n100 has it now", "-- n101 has it now", "-- n102 has it now",
+        "-- 97 have it now (n103, n104, n105 and 94 more)",
+      ])
+    stage.pass(20)
+    #expect(stage.shown() == [])
+    stage.type("two")
+    let second = stage.receipt("two", [("n100", unreachable)])
+    stage.clear()
+    stage.hear(.delivery(second, .group(group("lobby")), to: name("n100"), .delivered))
+    #expect(stage.shown() == ["-- n100 has it now"])
+  }
+
   @Test("so many that wait cost no more than their number")
   func bounded() {
     var feedback = DeliveryFeedback()

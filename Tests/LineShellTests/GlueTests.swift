@@ -48,6 +48,34 @@ struct GlueTests {
     #expect(counts.last == 70_000)
   }
 
+  @Test("long news are bounded by what they hold, and taken fewer at a time")
+  func longNews() throws {
+    let inbox = try ShellInbox()
+    var stage = ModelStage()
+    let text = String(repeating: "x", count: 60_000)
+    for _ in 1...1_000 {
+      inbox.offer(.event(.message(stage.message(text, from: "bob", in: "lobby"))))
+    }
+    var dropped = 0
+    var bytes = 0
+    var largest = 0
+    while isReadable(inbox.number) {
+      var taken = 0
+      for item in inbox.take() {
+        switch item {
+        case .event(.missed(let count)): dropped += count
+        case .event(.message(let message)): taken += message.text.utf8.count
+        default: Issue.record("nothing else was offered")
+        }
+      }
+      bytes += taken
+      largest = max(largest, taken)
+    }
+    #expect(bytes + dropped * text.utf8.count == 1_000 * text.utf8.count)
+    #expect(bytes <= 32 << 20)
+    #expect(largest <= 2 * text.utf8.count)
+  }
+
   private func isReadable(_ number: Int32) -> Bool {
     var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
     return poll(&entry, 1, 0) > 0

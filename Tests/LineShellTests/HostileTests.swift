@@ -81,6 +81,27 @@ struct HostileTests {
     #expect(rows.dropFirst().allSatisfy { $0.hasPrefix("            ") && $0.count <= 60 })
   }
 
+  @Test("marks are not piled up over the rows around")
+  func stacks() {
+    var stage = ModelStage.inLobby()
+    let marks = { String(repeating: "\u{301}", count: $0) }
+    stage.hear("a\(marks(5))b\(marks(2))", from: "bob")
+    #expect(stage.shown() == ["12:34 <bob> a\(marks(5))b\(marks(2))"])
+    stage.hear("a\(marks(6))b", from: "bob")
+    stage.hear("a\(marks(20_000))b", from: "bob")
+    #expect(
+      stage.shown() == Array(repeating: "12:34 <bob> a\(marks(5))\u{FFFD}b", count: 2))
+    stage.hear(marks(300), from: "bob")
+    #expect(stage.shown() == ["12:34 <bob> \(marks(5))\u{FFFD}"])
+    // A flag made of tags, and a family.
+    let flag = "\u{1F3F4}\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F}"
+    stage.hear(flag + "👩‍👩‍👧", from: "bob")
+    #expect(stage.shown() == ["12:34 <bob> \(flag)👩‍👩‍👧"])
+    let invisible = String(repeating: "\u{E0041}", count: 400)
+    stage.hear("x\(invisible)y", from: "bob")
+    #expect(stage.shown().first?.unicodeScalars.count ?? 0 < 40)
+  }
+
   @Test("wide characters and tabs are set in as wide as they are")
   func wide() {
     var stage = ModelStage.inLobby()

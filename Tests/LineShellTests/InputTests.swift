@@ -98,6 +98,24 @@ struct InputTests {
     #expect(stage.asked.count == 7)
   }
 
+  @Test("a paste that was cut says so in the question, as the line above has gone by then")
+  func cutPaste() {
+    var stage = ModelStage.inLobby()
+    stage.handle(.refused(.pasteCut(bytes: 12)))
+    stage.clear()
+    stage.handle(.paste(["1", "2"]))
+    #expect(
+      stage.shown() == [
+        "-- 2 lines, said in lobby? (12 bytes at the end of the paste are missing) yes or no"
+      ])
+    stage.type("n")
+    stage.handle(.refused(.pasteCut(bytes: 12)))
+    stage.handle(.interrupted(discarded: "x"))
+    stage.clear()
+    stage.handle(.paste(["1", "2"]))
+    #expect(stage.shown() == ["12:34 <alice> 1", "12:34 <alice> 2"])
+  }
+
   @Test("a paste behind /pm goes to that person, all of it")
   func pastedSecret() {
     var stage = ModelStage.inLobby()

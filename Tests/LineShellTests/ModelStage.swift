@@ -23,6 +23,7 @@ struct ModelStage {
   private(set) var prompt = ""
   private(set) var typed: String?
   private(set) var bells = 0
+  private(set) var mentions: [Mention] = []
   private(set) var clears = 0
   private(set) var memory: ShellMemory?
   private(set) var exitCode: Int32?
@@ -196,6 +197,7 @@ struct ModelStage {
       case .prompt(let text): prompt = text.plain
       case .text(let text): typed = text
       case .bell: bells += 1
+      case .mention(let mention): mentions.append(mention)
       case .clearScreen: clears += 1
       case .reading(let isOn): isReading = isOn
       case .remember(let state): memory = state

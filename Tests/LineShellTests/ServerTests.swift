@@ -104,14 +104,90 @@ struct ServerTests {
     stage.start()
     stage.clear()
     for _ in 1...2 {
-      stage.hear(.nameIsTaken(name("alice"), reason: "alice belongs to another host"))
+      stage.hear(
+        .nameIsTaken(
+          name("alice"), reason: "alice is in use; you are still guest14, choose another name"))
       stage.hear(.serverIsAway(reason: "the name alice is not to be had", retrySeconds: 5))
     }
     #expect(
       stage.shown() == [
-        "-- the name alice is not free: alice belongs to another host",
-        "-- it is tried again; to be called otherwise, start again with --name NAME",
-        "-- it is tried again by itself",
+        "-- the name alice is not free: alice is in use",
+        "-- it is asked for again by itself; for another one, /quit and start again with --name NAME",
+      ])
+    #expect(stage.prompt == "[no group (name taken)] ")
+    stage.type("/nick bertha")
+    stage.answer(
+      .refused(.unreachable, "the server at x is away (no); it is tried again by itself"))
+    #expect(
+      stage.shown() == [
+        "-- you are still alice: a new name needs the server, and that does not let alice in, as the "
+          + "name is not free"
+      ])
+    stage.type("/status")
+    #expect(
+      stage.shown().prefix(2) == [
+        "-- you are alice; where others reach you is not known yet",
+        "-- server: 127.0.0.1:5463, there, but it does not let alice in, as the name is not free",
+      ])
+    stage.hear(.serverIsTried)
+    stage.hear(.serverIsAway(reason: "connection refused", retrySeconds: 5))
+    #expect(stage.prompt == "[no group (server away)] ")
+    #expect(stage.shown().first == "-- no server at 127.0.0.1:5463; start one: linechatd")
+    stage.hear(.serverIsTried)
+    stage.hear(.serverIsThere(id: 1, isAnother: false))
+    #expect(stage.prompt == "[no group] ")
+  }
+
+  @Test("a group that is joined while the server is away is joined when it is back")
+  func joinLater() {
+    var stage = ModelStage()
+    stage.start()
+    stage.hear(.serverIsAway(reason: "connection refused", retrySeconds: 1))
+    stage.clear()
+    for name in ["lobby", "dev"] {
+      stage.type("/join \(name)")
+      stage.answer(
+        .refused(.unreachable, "the server at x is away (no); it is tried again by itself"))
+    }
+    #expect(
+      stage.shown() == [
+        "-- lobby can't be joined yet: the server at x is away (no); you are in it as soon as it is "
+          + "back",
+        "-- dev can't be joined yet: the server at x is away (no); you are in it as soon as it is "
+          + "back",
+      ])
+    stage.type("/leave dev")
+    #expect(stage.shown() == ["-- dev is not joined any more when the server is back"])
+    stage.has("lobby", "alice@relay")
+    stage.hear(.serverIsThere(id: 1, isAnother: false))
+    #expect(stage.asked.map(\.request) == [.join(group("lobby"))])
+    stage.answer(.members(group("lobby"), [ShellMember(member("alice@relay"))]))
+    #expect(stage.prompt == "[lobby] ")
+  }
+
+  @Test("many new names are told together, a little later")
+  func foldingNames() {
+    var stage = ModelStage.inLobby()
+    var last = "bob"
+    for number in 1...200 {
+      stage.hear(.renamed(member("\(last)@relay"), to: name("b\(number)")))
+      last = "b\(number)"
+    }
+    stage.hear(.renamed(member("carol@relay"), to: name("caro")))
+    stage.hear(.renamed(member("caro@relay"), to: name("carol")))
+    stage.pass(4)
+    #expect(
+      stage.shown() == [
+        "12:34 -- bob is now b1", "12:34 -- b1 is now b2", "12:34 -- b2 is now b3",
+        "12:34 -- b3 is now b200",
+      ])
+    for number in 1...5 {
+      stage.hear(.renamed(member("x\(number)@relay"), to: name("y\(number)")))
+    }
+    stage.pass(4)
+    #expect(
+      stage.shown() == [
+        "12:35 -- 5 have new names (x1 is y1, x2 is y2, x3 is y3 and 2 more)"
       ])
   }
 

@@ -69,7 +69,7 @@ struct TalkTests {
       .refused(.notMember, "this node is not in lobby; JOIN lobby first, MEMBERS <group> lists"))
     #expect(
       stage.shown() == [
-        "-- not sent: this node is not in lobby; /join lobby first, /members GROUP lists"
+        "-- not sent: you are not in lobby; /join lobby first, /members GROUP lists"
       ])
   }
 
@@ -243,8 +243,43 @@ struct TalkTests {
     var stage = ModelStage.inLobby(memory: ShellMemory(ignored: [name("bob")]))
     stage.hear(.renamed(member("bob@relay"), to: name("bobby")))
     #expect(stage.shown() == ["12:34 -- bob, whom you ignore, is now bobby, and still ignored"])
-    #expect(stage.memory?.ignored == [name("bobby")])
+    #expect(stage.memory?.ignored == [name("bob"), name("bobby")])
     stage.hear("it is me", from: "bobby")
+    stage.hear("it is me again, with my first name", from: "bob")
     #expect(stage.shown() == [])
+  }
+
+  @Test("whoever is ignored can neither fill the screen nor the disk with new names")
+  func ignoredFlood() {
+    var stage = ModelStage.inLobby(memory: ShellMemory(ignored: [name("bob")]))
+    var last = "bob"
+    var memories: [ShellMemory] = []
+    for number in 1...200 {
+      stage.hear(.renamed(member("\(last)@relay"), to: name("b\(number)")))
+      last = "b\(number)"
+      if let memory = stage.memory, memory != memories.last { memories.append(memory) }
+    }
+    stage.pass(4)
+    #expect(stage.shown().count == 4)
+    #expect(memories.count <= 4)
+    // The names in between are free for others.
+    #expect(stage.memory?.ignored == [name("bob"), name("b200")])
+    stage.hear("hidden", from: "b200")
+    stage.hear("somebody else", from: "b100")
+    #expect(stage.shown() == ["12:35 <b100> somebody else"])
+  }
+
+  @Test(
+    "a mention is a word of its own",
+    arguments: [
+      ("alice", true), ("hi Alice!", true), ("alice's", true), ("ask alice.", true),
+      ("malice", false), ("alices", false), ("alice-b", false), ("alice.b", false),
+      ("x-alice", false), ("x.alice", false), ("well -alice- well", true), ("...alice", true),
+      ("@alice", true), ("alice_", false),
+    ])
+  func mentionWords(_ text: String, _ isMention: Bool) {
+    var stage = ModelStage.inLobby()
+    stage.hear(text, from: "bob")
+    #expect((stage.bells == 1) == isMention)
   }
 }

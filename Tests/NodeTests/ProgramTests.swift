@@ -210,14 +210,22 @@ struct ProgramTests {
 
   @Test(
     "explains itself",
-    arguments: [["--help"], ["node", "--help"], ["help", "node"], ["--version"]])
+    arguments: [
+      ["--help"], ["node", "--help"], ["help", "node"], ["chat", "--help"], ["--version"],
+    ])
   func help(arguments: [String]) throws {
     let program = try Program("linechat", arguments)
     #expect(try program.child.finish() == 0)
     let text = program.child.text(of: .output)
     switch arguments {
     case ["--version"]: #expect(text == "linechat \(lineChatVersion)\n")
-    case ["--help"]: #expect(text.contains("SUBCOMMANDS:") && text.contains("node"))
+    case ["--help"]:
+      #expect(text.contains("SUBCOMMANDS:"))
+      #expect(text.contains("linechat chat --help"))
+    case ["chat", "--help"]:
+      for word in ["SERVER", "COLOR", "WAIT", "LOG_FILE", "ON_MENTION", "GROUPS"] {
+        #expect(text.contains("LINECHAT_\(word)"))
+      }
     default:
       let variables = [
         "SERVER", "LISTEN", "RELAY=1", "NAME", "PROFILE", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT",

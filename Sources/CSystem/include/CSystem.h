@@ -5,6 +5,7 @@
 #define LINECHAT_CSYSTEM_H
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC: one call instead of three for each connection, and
 /// no moment at which another thread's exec could inherit the descriptor.
@@ -36,6 +37,12 @@ int csystem_catch_signal(int number, int restarts);
 /// Stops this process as ^Z does by default, and returns when it goes on: at once where nobody could
 /// ever continue it, as in a terminal window without a shell.
 int csystem_stop_process(void);
+
+/// Starts `/bin/sh -c command` in a session of its own, so that it has no terminal and gets none of its
+/// signals: its three streams are /dev/null, no other descriptor is open, and all signals are as by
+/// default. `environment` is `NAME=value` each, with NULL behind the last. Returns 0, or what went
+/// wrong as an errno.
+int csystem_spawn_shell(const char *command, char *const environment[], pid_t *process);
 
 /// A descriptor, non-blocking and close-on-exec, that becomes readable when the time given to
 /// csystem_set_boot_timer has passed on CLOCK_BOOTTIME, which goes on while the machine sleeps:

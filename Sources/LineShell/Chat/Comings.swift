@@ -15,7 +15,17 @@ struct Comings {
     /// The rest: how each began and how it is now, in order.
     var kinds: [MemberName: (first: Kind, last: Kind)] = [:]
     var order: [MemberName] = []
+    var renames: [Rename] = []
+    /// By the name of now, which of them it is.
+    var renamed: [MemberName: Int] = [:]
     var dueAt: Int64?
+  }
+
+  /// Somebody's name before the first change that was not told, and after the latest.
+  private struct Rename {
+    let first: MemberName
+    var last: MemberName
+    let isIgnored: Bool
   }
 
   /// So many in this time are told one by one.
@@ -35,18 +45,42 @@ struct Comings {
   mutating func note(_ kind: Kind, _ name: MemberName, in group: GroupName?, now: Int64) -> Bool {
     var crowd = crowds[group] ?? Crowd()
     defer { crowds[group] = crowd }
-    crowd.toldAt.removeAll { now - $0 >= Comings.singlesMicroseconds }
-    if crowd.dueAt == nil, crowd.toldAt.count < Comings.singlesMax {
-      crowd.toldAt.append(now)
-      return true
-    }
-    if crowd.dueAt == nil { crowd.dueAt = now + Comings.foldMicroseconds }
+    guard !Comings.isSingle(&crowd, now) else { return true }
     if let known = crowd.kinds[name] {
       crowd.kinds[name] = (known.first, kind)
     } else {
       crowd.kinds[name] = (kind, kind)
       crowd.order.append(name)
     }
+    return false
+  }
+
+  /// The same for a new name, which is of all groups.
+  mutating func note(
+    _ old: MemberName, isNow new: MemberName, isIgnored: Bool, now: Int64
+  ) -> Bool {
+    let all: GroupName? = nil
+    var crowd = crowds[all] ?? Crowd()
+    defer { crowds[all] = crowd }
+    guard !Comings.isSingle(&crowd, now) else { return true }
+    let index = crowd.renamed.removeValue(forKey: old) ?? crowd.renames.count
+    if index == crowd.renames.count {
+      crowd.renames.append(Rename(first: old, last: new, isIgnored: isIgnored))
+    } else {
+      crowd.renames[index].last = new
+    }
+    crowd.renamed[new] = index
+    return false
+  }
+
+  /// Whether what comes now is told by itself. If not, it will be due.
+  private static func isSingle(_ crowd: inout Crowd, _ now: Int64) -> Bool {
+    crowd.toldAt.removeAll { now - $0 >= singlesMicroseconds }
+    if crowd.dueAt == nil, crowd.toldAt.count < singlesMax {
+      crowd.toldAt.append(now)
+      return true
+    }
+    if crowd.dueAt == nil { crowd.dueAt = now + foldMicroseconds }
     return false
   }
 
@@ -59,6 +93,8 @@ struct Comings {
       if !text.isEmpty { texts.append((group, text)) }
       crowd.kinds = [:]
       crowd.order = []
+      crowd.renames = []
+      crowd.renamed = [:]
       crowd.dueAt = nil
       // A storm that goes on stays folded.
       crowd.toldAt = Array(repeating: now, count: Comings.singlesMax)
@@ -95,13 +131,38 @@ struct Comings {
     add(names { $0.last == .isAway && $0.first != .isBack }, "went away")
     add(names { $0.last == .isBack && $0.first != .isAway }, "came back")
     // Away and back again, or the other way round, is no news.
-    return parts.joined(separator: ", ")
+    return (parts + newNames(crowd)).joined(separator: ", ")
+  }
+
+  private static func newNames(_ crowd: Crowd) -> [String] {
+    var parts: [String] = []
+    for isIgnored in [false, true] {
+      let changes = crowd.renames.filter { $0.isIgnored == isIgnored && $0.first != $0.last }
+      guard let one = changes.first else { continue }
+      if changes.count == 1 {
+        parts.append(text(one.first, isNow: one.last, isIgnored: isIgnored))
+      } else if isIgnored {
+        parts.append("\(changes.count) whom you ignore have new names, and are still ignored")
+      } else {
+        let words = changes.prefix(namesMax).map { "\($0.first) is \($0.last)" }
+        parts.append("\(changes.count) have new names (\(list(words, of: changes.count)))")
+      }
+    }
+    return parts
+  }
+
+  static func text(_ old: MemberName, isNow new: MemberName, isIgnored: Bool) -> String {
+    isIgnored
+      ? "\(old), whom you ignore, is now \(new), and still ignored" : "\(old) is now \(new)"
   }
 
   /// `dave, erin, frank and 9 more`
   static func list(_ names: [MemberName], most: Int = namesMax) -> String {
-    let shown = names.prefix(most).map(\.description)
-    let left = names.count - shown.count
+    list(names.prefix(most).map(\.description), of: names.count)
+  }
+
+  private static func list(_ shown: [String], of count: Int) -> String {
+    let left = count - shown.count
     if left > 0 { return shown.joined(separator: ", ") + " and \(left) more" }
     guard let last = shown.last, shown.count > 1 else { return shown.joined() }
     return shown.dropLast().joined(separator: ", ") + " and \(last)"

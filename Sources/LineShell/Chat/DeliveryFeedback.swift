@@ -39,6 +39,13 @@ struct DeliveryFeedback {
   private static let trackedMax = 4_096
   /// Those who are named one by one.
   private static let namedMax = 3
+  /// So many arrivals in this time are told one by one.
+  private static let singlesMax = 3
+  private static let singlesMicroseconds: Int64 = 10_000_000
+  /// The others are told together after this time.
+  private static let foldMicroseconds: Int64 = 3_000_000
+  /// Names of whom something was said. Whoever comes under more of them is told of again.
+  private static let toldMax = 16_384
 
   private var tracked: [MessageID: Tracked] = [:]
   /// In the order in which they were said; some are done with.
@@ -49,6 +56,9 @@ struct DeliveryFeedback {
   /// Said to be waited for, and nothing has reached them since.
   private var missing: Set<MemberName> = []
   private var arrivals: [MemberName: Arrival] = [:]
+  /// When those were told that were told by themselves; and when the others will be.
+  private var arrivalsToldAt: [Int64] = []
+  private var foldAt: Int64?
   /// Netcats of whom it was said that they give no receipts.
   private var silentReaders: Set<MemberName> = []
   /// Groups of which it was said that nobody is there.
@@ -56,7 +66,7 @@ struct DeliveryFeedback {
 
   /// When `tell` is due; monotonic microseconds.
   var deadline: Int64? {
-    [graces.first?.dueAt, arrivals.values.map(\.dueAt).min()].compactMap(\.self).min()
+    [graces.first?.dueAt, foldAt ?? arrivals.values.map(\.dueAt).min()].compactMap(\.self).min()
   }
 
   /// Nothing is waited for.
@@ -71,21 +81,25 @@ struct DeliveryFeedback {
 
   /// A message was taken over. Returns what is to be told at once.
   mutating func sent(_ receipt: Receipt, isAway: (MemberName) -> Bool, now: Int64) -> [String] {
-    var lines: [String] = []
+    var lines = failures(receipt)
     var pending: [MemberName: DeliveryState] = [:]
+    var silent: [MemberName] = []
     for entry in receipt.entries {
       switch entry.state {
       case .delivered: missing.remove(entry.recipient)
       case .sent:
         missing.remove(entry.recipient)
-        if silentReaders.insert(entry.recipient).inserted {
-          lines.append("\(entry.recipient) gives no receipts: sent is all that can be known")
-        }
-      case .failed(let reason):
-        lines.append("not delivered to \(entry.recipient): \(reason)")
+        if silentReaders.insert(entry.recipient).inserted { silent.append(entry.recipient) }
+      case .failed: break
       case .relayed, .waiting: pending[entry.recipient] = entry.state
       }
     }
+    if !silent.isEmpty {
+      let give = silent.count == 1 ? "gives" : "give"
+      lines.append(
+        "\(Comings.list(silent)) \(give) no receipts: sent is all that can be known")
+    }
+    if silentReaders.count > Self.toldMax { silentReaders.removeAll() }
     if pending.count < receipt.entries.count, case .group(let group) = receipt.message.conversation
     {
       empty.remove(group)
@@ -101,6 +115,18 @@ struct DeliveryFeedback {
     guard isUnderWay else { return lines + told(message, isAway) }
     graces.append((id, now + Self.graceMicroseconds))
     return lines
+  }
+
+  /// What will not be delivered, together where the reason is the same.
+  private func failures(_ receipt: Receipt) -> [String] {
+    var reasons: [String] = []
+    var names: [String: [MemberName]] = [:]
+    for entry in receipt.entries {
+      guard case .failed(let reason) = entry.state else { continue }
+      if names[reason] == nil { reasons.append(reason) }
+      names[reason, default: []].append(entry.recipient)
+    }
+    return reasons.map { "not delivered to \(Comings.list(names[$0] ?? [])): \($0)" }
   }
 
   /// Something has changed for a message after that.
@@ -137,20 +163,48 @@ struct DeliveryFeedback {
 
   /// What is due.
   mutating func tell(_ isAway: (MemberName) -> Bool, now: Int64) -> [String] {
-    var lines: [String] = []
-    for name in arrivals.keys.sorted() {
-      guard let arrival = arrivals[name], arrival.dueAt <= now else { continue }
-      arrivals[name] = nil
-      let what = arrival.messages == 1 ? "it" : "your \(arrival.messages) messages"
-      lines.append(
-        arrival.isSent ? "\(name) has been sent \(what) now" : "\(name) has \(what) now")
-    }
+    var lines = tellArrivals(now)
     while let grace = graces.first, grace.dueAt <= now {
       graces.removeFirst()
       tracked[grace.id]?.isInGrace = false
       if let message = tracked[grace.id] { lines += told(message, isAway) }
     }
     return lines
+  }
+
+  /// The first few one by one, and where they are many, the others in one line a little later.
+  private mutating func tellArrivals(_ now: Int64) -> [String] {
+    let due = arrivals.filter { $0.value.dueAt <= now }.sorted { $0.key < $1.key }
+    arrivalsToldAt.removeAll { now - $0 >= Self.singlesMicroseconds }
+    guard let foldAt else {
+      guard arrivalsToldAt.count + due.count <= Self.singlesMax else {
+        self.foldAt = now + Self.foldMicroseconds
+        return []
+      }
+      for (name, _) in due { arrivals[name] = nil }
+      arrivalsToldAt += due.map { _ in now }
+      return due.map { Self.text([$0.key], [$0.value]) }
+    }
+    guard foldAt <= now else { return [] }
+    self.foldAt = nil
+    for (name, _) in due { arrivals[name] = nil }
+    arrivalsToldAt = Array(repeating: now, count: Self.singlesMax)
+    return [false, true].compactMap { isSent in
+      let some = due.filter { $0.value.isSent == isSent }
+      return some.isEmpty ? nil : Self.text(some.map(\.key), some.map(\.value))
+    }
+  }
+
+  private static func text(_ names: [MemberName], _ arrivals: [Arrival]) -> String {
+    let messages = arrivals.map(\.messages).max() ?? 0
+    let isSent = arrivals.first?.isSent == true
+    guard names.count == 1 else {
+      let what = messages == 1 ? "it" : "your messages"
+      return
+        "\(names.count) have \(isSent ? "been sent " : "")\(what) now (\(Comings.list(names)))"
+    }
+    let what = messages == 1 ? "it" : "your \(messages) messages"
+    return "\(names[0]) has \(isSent ? "been sent " : "")\(what) now"
   }
 
   mutating func renamed(_ old: MemberName, to new: MemberName) {
@@ -184,6 +238,7 @@ struct DeliveryFeedback {
       guard have == 0, empty.insert(group).inserted else { return [] }
       return ["nobody is there now; it waits for \(Comings.list(lacking))"]
     }
+    if missing.count > Self.toldMax { missing.removeAll() }
     missing.formUnion(news)
     var parts = news.prefix(Self.namedMax).map { "\($0) \(Self.words(message.pending[$0]))" }
     if news.count > Self.namedMax { parts.append("\(news.count - Self.namedMax) more wait") }

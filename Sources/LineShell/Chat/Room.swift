@@ -16,9 +16,8 @@ struct Room {
   /// The latest one first.
   private(set) var speakers: [MemberName] = []
 
-  /// That nobody else was in the group, or was there, has been said and is still so.
+  /// That nobody else was in the group has been said and is still so.
   var isAloneTold = false
-  var isEmptyTold = false
 
   /// Speakers that are remembered for TAB.
   private static let speakersMax = 64

@@ -44,13 +44,24 @@ extension ShellModel {
 
   private mutating func refused(_ purpose: Purpose, _ code: ErrorCode?, _ text: String) {
     switch purpose {
-    case .join(let group): fail("can't join \(group): \(text)")
-    case .enter(let group):
+    case .join(let group), .enter(let group):
+      guard code == .unreachable, configuration.isInteractive else {
+        return fail("can't join \(group): \(text)")
+      }
       // What the server could not do yet is asked again when it is back.
-      if code == .unreachable, configuration.isInteractive { wanted.append(group) }
-      fail("can't join \(group): \(text)")
+      if !wanted.contains(group) { wanted.append(group) }
+      fail(
+        isNameTaken
+          ? "\(group) can't be joined yet: the server \(notLetIn); you are in it as soon as it does"
+          : "\(group) can't be joined yet: \(Self.away(text)); you are in it as soon as it is back")
     case .leave(let group): fail("can't leave \(group): \(text)")
-    case .rename(let new): fail("you are still \(name), not \(new): \(text)")
+    case .rename where code == .unreachable:
+      let why = isNameTaken ? "that \(notLetIn)" : Self.away(text)
+      fail("you are still \(name): a new name needs the server, and \(why)")
+    case .rename(let new):
+      // The server says behind it who we still are.
+      let reason = code == .nameTaken ? String(text.prefix { $0 != ";" }) : text
+      fail("you are still \(name), not \(new): \(reason)")
     case .send: fail("not sent: \(text)")
     case .history: fail("the log can't be read: \(text)")
     case .search: fail("the logs can't be read: \(text)")
@@ -61,6 +72,14 @@ extension ShellModel {
     case .quit: end(ShellExit.fine)
     case .listing, .knowGroups: break
     }
+  }
+
+  var notLetIn: String { "does not let \(name) in, as the name is not free" }
+
+  /// A node's text on a server that is away, without what it says of itself: that is tried again.
+  private static func away(_ text: String) -> String {
+    let addition = "; it is tried again by itself"
+    return text.hasSuffix(addition) ? String(text.dropLast(addition.count)) : text
   }
 
   /// Who we are, and where we were when we ended last.
@@ -131,6 +150,7 @@ extension ShellModel {
   mutating func end(_ code: Int32) {
     guard !hasEnded else { return }
     hasEnded = true
+    if isMemoryStale { remember() }
     effects.append(.exit(code))
   }
 

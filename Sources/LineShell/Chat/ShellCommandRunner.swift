@@ -67,6 +67,10 @@ extension ShellModel {
       return fail("you are in no group, so there is none to leave")
     }
     guard let group = group(named: word) else { return }
+    if index(of: group) == nil, let index = wanted.firstIndex(of: group) {
+      wanted.remove(at: index)
+      return say("\(group) is not joined any more when the server is back")
+    }
     guard index(of: group) != nil else { return fail(notIn(group)) }
     ask(.leave(group), for: .leave(group), blocks: true)
   }
@@ -139,9 +143,9 @@ extension ShellModel {
     }
     switch whom(word) {
     case .group(let group): send(text, to: group)
-    case .person(let name):
-      say("\(name) is a person: this goes to \(name) alone")
-      tell(text, to: .name(name))
+    case .person(let person):
+      if person != name { say("\(person) is a person: this goes to \(person) alone") }
+      tell(text, to: .name(person))
     case .both(let group, let name):
       ask(
         .groupOrPerson(group, name, text: text),
@@ -267,12 +271,16 @@ extension ShellModel {
 
   private mutating func unignore(_ arguments: String) {
     guard let wanted = MemberName(arguments) else { return usage(.unignore, "needs a name") }
+    disguises.remove(wanted)
     guard memory.ignored.remove(wanted) != nil else { return fail("you do not ignore \(wanted)") }
     remember()
     say("you see again what \(wanted) says")
   }
 
-  mutating func remember() { effects.append(.remember(memory)) }
+  mutating func remember() {
+    isMemoryStale = false
+    effects.append(.remember(memory))
+  }
 
   private mutating func quit(_ arguments: String) {
     guard arguments.isEmpty else {

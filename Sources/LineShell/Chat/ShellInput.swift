@@ -49,8 +49,12 @@ extension ShellModel {
     while ending == nil, !hasEnded, question == nil, let next = queue.first, !isHeldUp(next) {
       let input = queue.removeFirst()
       switch input {
-      case .line(let text): enter(line: text)
-      case .paste(let lines): enter(paste: lines)
+      case .line(let text):
+        pasteExcess = 0
+        enter(line: text)
+      case .paste(let lines):
+        enter(paste: lines)
+        pasteExcess = 0
       case .refused(let input): refuse(input)
       case .end: quit()
       }
@@ -144,6 +148,7 @@ extension ShellModel {
     case .notUTF8(let text):
       fail("a line that is not UTF-8 was left out: \(quoted(text))")
     case .pasteCut(let bytes):
+      pasteExcess = bytes
       fail("the paste was cut: its last \(bytes) bytes were too many. Look before you press Enter")
     }
   }
@@ -175,7 +180,9 @@ extension ShellModel {
         return fail("you are in no group, so nobody would read that; /join GROUP enters one")
       }
       // A line of a paste is said as it stands, slash or not.
-      if lines.count <= Self.pasteLinesMax, !lines.contains(where: { $0.hasPrefix("/") }) {
+      if lines.count <= Self.pasteLinesMax, pasteExcess == 0,
+        !lines.contains(where: { $0.hasPrefix("/") })
+      {
         for line in lines { send(String(line.trimmedEnd), to: current) }
       } else {
         ask(paste: lines, .group(current))
@@ -207,7 +214,9 @@ extension ShellModel {
       case .commands: "\(lines.count) commands, one after the other"
       }
     question = .paste(lines, target)
-    say("\(what)? yes or no")
+    // It was said above the line; but a line that is as long as this one leaves nothing above it.
+    let cut = pasteExcess > 0 ? " (\(pasteExcess) bytes at the end of the paste are missing)" : ""
+    say("\(what)?\(cut) yes or no")
   }
 
   private mutating func send(_ lines: [String], to target: Question.Target) {
@@ -282,6 +291,7 @@ extension ShellModel {
   // MARK: Ctrl-C and the end
 
   mutating func interrupted(isEmpty: Bool) {
+    pasteExcess = 0
     if let question { return decline(question) }
     if !queue.isEmpty {
       say("\(queue.count) lines that were waiting were not carried out")

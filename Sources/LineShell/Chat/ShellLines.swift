@@ -102,7 +102,7 @@ extension ShellModel {
     return (line + mark(message), line.width > 8 ? 8 : 0)
   }
 
-  private func sender(_ message: ChatMessage) -> String {
+  func sender(_ message: ChatMessage) -> String {
     guard message.isUnverified else { return message.from.name.description }
     let origin = message.unverifiedAddress.map { "from \($0)" } ?? "from this machine"
     return "unverified, \(origin)"
@@ -165,14 +165,18 @@ extension ShellModel {
       return false
     }
     if start > 0, isNameByte(bytes[start - 1]) { return false }
+    if start > 1, isNameSign(bytes[start - 1]), isNameByte(bytes[start - 2]) { return false }
     let end = start + own.count
     guard end < bytes.count else { return true }
     // A full stop behind a name ends a sentence, unless a name goes on behind it.
-    if bytes[end] == 0x2E || bytes[end] == 0x2D {
+    if isNameSign(bytes[end]) {
       return end + 1 >= bytes.count || !isNameByte(bytes[end + 1])
     }
     return !isNameByte(bytes[end])
   }
+
+  /// A full stop or a hyphen.
+  private static func isNameSign(_ byte: UInt8) -> Bool { byte == 0x2E || byte == 0x2D }
 
   private static func lower(_ byte: UInt8) -> UInt8 {
     byte >= 65 && byte <= 90 ? byte | 0x20 : byte
@@ -209,7 +213,8 @@ extension ShellModel {
   private static let unreadMax = 3
   private static let groupColumnsMax = 20
 
-  /// `[lobby dev:3 ops:2!] `; with the server away, `[lobby (server away) dev:3] `.
+  /// `[lobby dev:3 ops:2!] `; with the server away, `[lobby (server away) dev:3] `; where it does not
+  /// let us in under our name, `[lobby (name taken)] `.
   private func makePrompt() -> StyledText {
     var text = StyledText("[", .dim)
     if let current {
@@ -217,7 +222,9 @@ extension ShellModel {
     } else {
       text.append("no group", .dim)
     }
-    if server == .away { text.append(" (server away)", Style(.red)) }
+    if server == .away {
+      text.append(isNameTaken ? " (name taken)" : " (server away)", Style(.red))
+    }
     let unread = rooms.filter { $0.unread > 0 && $0.name != current }
     let shown = unread.filter { $0.mentions > 0 } + unread.filter { $0.mentions == 0 }
     for room in shown.prefix(Self.unreadMax) {

@@ -41,6 +41,8 @@ package struct ShellModel {
     /// Without a terminal: how long the end of the input waits for what is not delivered yet.
     package var waitSeconds = 10
     package var time = LocalTime.utc
+    /// Mentions and private messages are given to a command of the user's.
+    package var tellsMentions = false
 
     package init(name: MemberName, server: String) {
       self.name = name
@@ -92,7 +94,9 @@ package struct ShellModel {
   var place: Place?
   var server = Server.unknown
   var serverWasThere = false
+  /// It does not let us in under our name; and that was so when it was tried last.
   var isNameTaken = false
+  var isNameRefused = false
 
   /// In the order in which we came to be in them.
   var rooms: [Room] = []
@@ -106,6 +110,10 @@ package struct ShellModel {
   var groupsKnownAt: Int64?
 
   var memory: ShellMemory
+  /// Those of the ignored names that somebody took who was ignored already, the latest of each.
+  var disguises: Set<MemberName> = []
+  /// What is to be kept has changed, and is told to be kept with the news of why.
+  var isMemoryStale = false
   /// Who sent us the latest private message; nil where nobody can answer it.
   var correspondent: MemberName?
   /// Others who have written to us or were written to, the latest first.
@@ -123,6 +131,8 @@ package struct ShellModel {
   /// What a newcomer should do first has been said.
   var hasHinted = false
   var question: Question?
+  /// Bytes that were cut from the paste in the line being typed.
+  var pasteExcess = 0
 
   var feedback = DeliveryFeedback()
   var comings = Comings()
@@ -241,6 +251,7 @@ extension ShellModel {
     for line in feedback.tell(isAway, now: now.monotonicMicroseconds) { complain(line) }
     for crowd in comings.fold(now: now.monotonicMicroseconds) {
       coming(crowd.text, in: crowd.group)
+      if isMemoryStale { remember() }
     }
     goOn()
     endIfDone()

@@ -16,7 +16,7 @@ extension ShellModel {
     case .missed(let count):
       complain("too much came at once: \(count) things are not shown here; /history shows messages")
       for room in rooms { ask(.members(room.name), for: .listing(room.name)) }
-    case .serverIsTried: break
+    case .serverIsTried: isNameRefused = false
     case .serverIsThere(_, let isAnother): serverIsThere(isAnother: isAnother)
     case .serverIsAway(let reason, _): serverIsAway(reason)
     case .nameIsTaken(let name, let reason): nameIsTaken(name, reason)
@@ -87,29 +87,39 @@ extension ShellModel {
   private mutating func serverIsAway(_ reason: String) {
     let wasAway = server == .away
     server = .away
-    guard !wasAway else { return }
+    let wasNameTaken = isNameTaken
+    isNameTaken = isNameRefused
+    guard !wasAway || wasNameTaken != isNameTaken else { return }
+    // It is there, and does not let us in: that has been said.
+    if isNameTaken {
+      if !configuration.isInteractive, !serverWasThere { end(ShellExit.noServer) }
+      return
+    }
     guard !serverWasThere else {
       return tell(
         "the server is away (\(inShellWords(reason))); whoever listens is reached directly, "
           + "the rest waits")
     }
-    if !isNameTaken {
-      let isNobodyThere = reason.lowercased().contains("refused")
-      fail(
-        isNobodyThere
-          ? "no server at \(configuration.server); start one: linechatd"
-          : "no server at \(configuration.server): \(reason)")
-    }
+    let isNobodyThere = reason.lowercased().contains("refused")
+    fail(
+      isNobodyThere
+        ? "no server at \(configuration.server); start one: linechatd"
+        : "no server at \(configuration.server): \(reason)")
     guard configuration.isInteractive else { return end(ShellExit.noServer) }
     say("it is tried again by itself")
   }
 
   private mutating func nameIsTaken(_ taken: MemberName, _ reason: String) {
+    isNameRefused = server != .there
     guard !isNameTaken else { return }
+    // The server speaks of a guest's name behind it, which is of no use here.
+    fail("the name \(taken) is not free: \(inShellWords(String(reason.prefix { $0 != ";" })))")
+    // We have another one, and are in with that.
+    guard isNameRefused else { return }
     isNameTaken = true
-    fail("the name \(taken) is not free: \(inShellWords(reason))")
     if configuration.isInteractive {
-      say("it is tried again; to be called otherwise, start again with --name NAME")
+      say(
+        "it is asked for again by itself; for another one, /quit and start again with --name NAME")
     }
   }
 
@@ -253,10 +263,20 @@ extension ShellModel {
     contacts.renamed(old, to: new)
     if correspondent == old { correspondent = new }
     if let index = correspondents.firstIndex(of: old) { correspondents[index] = new }
-    guard memory.ignored.remove(old) != nil else { return tell("\(old) is now \(new)") }
-    // Another name is no way around it.
-    memory.ignored.insert(new)
-    remember()
-    tell("\(old), whom you ignore, is now \(new), and still ignored")
+    let isIgnored = memory.ignored.contains(old)
+    if isIgnored { disguise(old, as: new) }
+    guard
+      comings.note(old, isNow: new, isIgnored: isIgnored, now: now.monotonicMicroseconds)
+    else { return }
+    tell(Comings.text(old, isNow: new, isIgnored: isIgnored))
+    if isMemoryStale { remember() }
+  }
+
+  /// Another name is no way around being ignored, nor is going back to the one of before. Names in
+  /// between are free for others.
+  private mutating func disguise(_ old: MemberName, as new: MemberName) {
+    isMemoryStale = true
+    if disguises.remove(old) != nil { memory.ignored.remove(old) }
+    if memory.ignored.insert(new).inserted { disguises.insert(new) }
   }
 }

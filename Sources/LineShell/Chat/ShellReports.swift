@@ -77,10 +77,15 @@ extension ShellModel {
   // MARK: How it goes
 
   mutating func report(_ status: NodeStatus) {
-    let own = status.place.map { Self.place($0) } ?? "not placed yet"
-    say("you are \(status.name), \(status.place == .relay ? "reached" : "at") \(own)")
+    switch status.place {
+    case nil: say("you are \(status.name); where others reach you is not known yet")
+    case .relay?: say("you are \(status.name), reached through the server")
+    case .direct(let endpoint)?: say("you are \(status.name), at \(endpoint)")
+    }
     if status.isServerThere {
       say("server: \(configuration.server), there")
+    } else if isNameTaken {
+      say("server: \(configuration.server), there, but it \(notLetIn)")
     } else {
       say(
         "server: \(configuration.server), away"

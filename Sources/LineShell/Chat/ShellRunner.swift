@@ -9,14 +9,18 @@ package final class ShellRunner {
   private let terminal: Terminal
   private let node: ShellNode
   private let memoryFile: ShellMemoryFile?
+  private let onMention: MentionCommand?
   private var model: ShellModel
   private var exitCode = ShellExit.fine
 
   /// - Parameter memory: what was said of it at the start goes to the notes.
   package init(
-    _ configuration: ShellModel.Configuration, terminal: Terminal, node: ShellNode
+    _ configuration: ShellModel.Configuration, terminal: Terminal, node: ShellNode,
+    onMention: MentionCommand? = nil
   ) {
     var configuration = configuration
+    configuration.tellsMentions = onMention != nil
+    self.onMention = onMention
     configuration.notes += terminal.warnings
     memoryFile = node.path.map { ShellMemoryFile(in: $0) }
     var memory = ShellMemory()
@@ -45,6 +49,7 @@ package final class ShellRunner {
       }
     }
     terminal.close()
+    onMention?.end()
     node.end()
     return exitCode
   }
@@ -83,10 +88,11 @@ package final class ShellRunner {
     for effect in model.takeEffects() where !isOver {
       switch effect {
       case .print(let line, let indent): terminal.print(line, indent: indent)
-      case .complain(let line): complain(line)
+      case .complain(let line): terminal.complain(line)
       case .prompt(let text): terminal.prompt = text
       case .text(let text): terminal.setText(text)
       case .bell: terminal.bell()
+      case .mention(let mention): onMention?.run(mention)
       case .clearScreen: terminal.clearScreen()
       case .reading(let isWanted): terminal.isReading = isWanted
       case .ask(let request, let call): node.ask(request, call: call)
@@ -99,25 +105,9 @@ package final class ShellRunner {
     }
   }
 
-  private func complain(_ line: StyledText) {
-    guard !terminal.isInteractive else { return terminal.print(line, indent: 3) }
-    var rest = Array((line.plain + "\n").utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      if count > 0 {
-        rest = rest.dropFirst(count)
-      } else if errno == EAGAIN {
-        var entry = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-        poll(&entry, 1, -1)
-      } else if errno != EINTR {
-        return
-      }
-    }
-  }
-
   private func remember(_ memory: ShellMemory) {
     do throws(ShellMemoryFault) { try memoryFile?.write(memory) } catch {
-      complain(StyledText("-- \(error)").shown)
+      terminal.complain(StyledText("-- \(error)"))
     }
   }
 }

@@ -18,6 +18,7 @@ extension ShellModel {
   mutating func tell(_ text: String, to peer: Recipient) {
     guard isFit(text, .pm(peer, text)) else { return }
     let known = knownName(peer)
+    guard known != name else { return fail("\(name) is you") }
     if let known { correspond(with: known) }
     if configuration.isInteractive, let known { echo(text, .person(known)) }
     if configuration.isInteractive, known == nil { echo(text, toAddress: "\(peer)") }
@@ -86,12 +87,19 @@ extension ShellModel {
         rooms[index].unread += 1
         if isMention { rooms[index].mentions += 1 }
       }
-      if isMention { ring() }
+      if isMention { alert(message) }
     case .person(let name):
       correspondent = message.isUnverified ? nil : name
       if !message.isUnverified { correspond(with: name) }
-      ring()
+      alert(message)
     }
+  }
+
+  /// Somebody wants to be heard.
+  private mutating func alert(_ message: ChatMessage) {
+    ring()
+    guard configuration.tellsMentions else { return }
+    effects.append(.mention(Mention(message, from: sender(message))))
   }
 
   /// What was typed here has been shown; what was said through the socket in our directory has not.
@@ -138,7 +146,8 @@ extension ShellModel {
 
   /// A node's texts speak of requests; here they are commands.
   func inShellWords(_ text: String) -> String {
-    text.split(separator: " ", omittingEmptySubsequences: false).map { word in
+    let text = text.replacing("this node is", with: "you are")
+    return text.split(separator: " ", omittingEmptySubsequences: false).map { word in
       if word.hasPrefix("<"), word.hasSuffix(">") {
         return word.dropFirst().dropLast().uppercased()
       }

@@ -15,6 +15,8 @@ package enum ShellEffect: Hashable, Sendable {
   /// Put a text into the line being typed. It is not entered.
   case text(String)
   case bell
+  /// For the user's own command; only where there is one (`Configuration.tellsMentions`).
+  case mention(Mention)
   case clearScreen
   /// Whether more lines are to be read: false where more are under way than should be.
   case reading(Bool)
