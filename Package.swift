@@ -72,6 +72,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
+      name: "linechat-kit",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
+    .executableTarget(
       name: "uptime-bot", dependencies: ["LineChat"], path: "examples/bot", swiftSettings: strict),
     .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
     .target(
@@ -139,6 +143,8 @@ let package = Package(
       name: "ChatTests",
       dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
-      name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
+      name: "NetcatTests",
+      dependencies: ["TestSupport", "linechat", "linechat-kit", "linechatd"],
+      swiftSettings: strict),
   ]
 )

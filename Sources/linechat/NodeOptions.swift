@@ -44,13 +44,15 @@ struct ProfileOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Which of your identities this is, each with a directory of its own; one node at a time has it. "
-        + "(default: the name; environment: LINECHAT_PROFILE)", valueName: "profile"))
+        + "(default: the name; environment: LINECHAT_PROFILE)", valueName: "profile"),
+    completion: Completions.profiles)
   var profile: String?
 
   @Option(
     help: ArgumentHelp(
       "Where the profiles' directories are. (default: $XDG_STATE_HOME/linechat or "
-        + "~/.local/state/linechat; environment: LINECHAT_DATA_DIR)", valueName: "directory"))
+        + "~/.local/state/linechat; environment: LINECHAT_DATA_DIR)", valueName: "directory"),
+    completion: .directory)
   var dataDir: String?
 
   var given: Given? { Given(profile, "--profile", "LINECHAT_PROFILE") }
