@@ -139,6 +139,9 @@ let package = Package(
       name: "ChatTests",
       dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
+      name: "ToolTests",
+      dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechat"], swiftSettings: strict),
+    .testTarget(
       name: "NetcatTests", dependencies: ["TestSupport", "linechatd"], swiftSettings: strict),
   ]
 )
