@@ -143,6 +143,9 @@ let package = Package(
       name: "ChatTests",
       dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
+      name: "ToolTests",
+      dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechat"], swiftSettings: strict),
+    .testTarget(
       name: "NetcatTests",
       dependencies: ["TestSupport", "linechat", "linechat-kit", "linechatd"],
       swiftSettings: strict),

@@ -94,11 +94,7 @@ extension NodeOptions {
   }
 
   func serverAddress() throws(ValidationError) -> ServerAddress {
-    let given =
-      Given(server, "--server", "LINECHAT_SERVER") ?? Given(text: "127.0.0.1", source: "--server")
-    do throws(ListenAddress.Malformed) { return try ServerAddress(parsing: given.text) } catch {
-      throw ValidationError("\(given.source): \(escaped(error.description))")
-    }
+    try ServerAddress(option: server)
   }
 
   /// What is given on the command line wins over the environment, whichever of the two it is.
@@ -146,5 +142,16 @@ extension NodeOptions {
       if !names.contains(name) { names.append(name) }
     }
     return names
+  }
+}
+
+extension ServerAddress {
+  /// What `--server` says, else the environment, else this machine.
+  init(option: String?) throws(ValidationError) {
+    let given =
+      Given(option, "--server", "LINECHAT_SERVER") ?? Given(text: "127.0.0.1", source: "--server")
+    do throws(ListenAddress.Malformed) { try self.init(parsing: given.text) } catch {
+      throw ValidationError("\(given.source): \(escaped(error.description))")
+    }
   }
 }
