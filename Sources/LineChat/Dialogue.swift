@@ -43,6 +43,8 @@ package final class Dialogue {
     package let program: String
     /// A request's longest, in bytes with its end.
     package let lineBytesMax: Int
+    /// The server's, 16 hexadecimal digits; a node has none.
+    package var serverID: String?
   }
 
   /// What a request was answered with.
@@ -364,7 +366,8 @@ extension Dialogue {
       }
       greeting = Greeting(
         name: name, program: words.prefix(2).joined(separator: " "),
-        lineBytesMax: value("max-line").flatMap { Int($0) } ?? WireLimits.lineBytes)
+        lineBytesMax: value("max-line").flatMap { Int($0) } ?? WireLimits.lineBytes,
+        serverID: value("server").map(String.init))
       return
     case .err(let refusal): throw .lost("\(partner) says: \(refusal.text)")
     default: break

@@ -23,5 +23,5 @@ struct Linechat: ParsableCommand {
       they do not. While the server (linechatd) is away, they go on.
       """,
     version: "linechat \(lineChatVersion)",
-    subcommands: [Chat.self, Node.self], defaultSubcommand: Chat.self)
+    subcommands: [Chat.self, Node.self, Doctor.self], defaultSubcommand: Chat.self)
 }

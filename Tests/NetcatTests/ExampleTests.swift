@@ -8,10 +8,10 @@ import Testing
 
 @Suite("The examples")
 struct ExampleTests {
-  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("examples")
 
-  private static func example(_ name: String) -> String { folder.appendingPathComponent(name).path }
+  static func example(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
   private static func notify(
     _ daemon: Daemon, _ words: [String], input: String = "", shell: [String] = []
