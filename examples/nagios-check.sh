@@ -120,7 +120,11 @@ took=$(($(now) - began))
 # The lines of the answer that a pattern matches.
 lines() { printf '%s\n' "$answer" | grep "$1"; }
 
-[ -n "$answer" ] || end 2 "no answer from $server within $timeout_seconds s"
+if [ -z "$answer" ]; then
+  [ "$took" -lt "$((timeout_seconds * 1000))" ] \
+    || end 2 "no answer from $server within $timeout_seconds s"
+  end 2 "no answer from $server: nobody listens there, or it hangs up"
+fi
 if ! lines '^INFO linechatd ' >/dev/null; then
   refusal=$(lines '^ERR ' | head -n 1 | tr -d '|')
   [ -z "$refusal" ] || end 2 "$server says: $refusal"

@@ -118,14 +118,16 @@ struct PortCheck {
     guard let (own, attributes) = lines.members.last else { return (nil, false) }
     guard case .direct(let endpoint) = own.place else { return (nil, false) }
     var isReached = attributes.contains("reachable")
+    var isTold = isReached
     let deadline = Moment(in: Self.patienceSeconds)
     var failure: Dialogue.Failure?
     do throws(Dialogue.Failure) {
-      while !isReached, !deadline.hasPassed {
+      while !isTold, !deadline.hasPassed {
         step.greet(as: own.name)
         guard let message = try guest.hear(within: 0.02) else { continue }
         if case .member(group, let member, let words) = message.content, member.name == own.name {
           isReached = words.contains("reachable")
+          isTold = true
         }
       }
     } catch {

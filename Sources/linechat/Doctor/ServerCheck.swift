@@ -141,9 +141,9 @@ struct ClockCheck {
   private static func text(_ seconds: Double) -> String {
     switch seconds {
     case ..<10: "\(Double(Int(seconds * 10)) / 10) s"
-    case ..<600: "\(Int(seconds)) s"
-    case ..<172_800: "\(Int(seconds / 60)) minutes"
-    default: "\(Int(seconds / 86_400)) days"
+    case ..<600: "\(Int(seconds.rounded())) s"
+    case ..<172_800: "\(Int((seconds / 60).rounded())) minutes"
+    default: "\(Int((seconds / 86_400).rounded())) days"
     }
   }
 }
