@@ -23,6 +23,7 @@ final class ChildRun {
   private var signals: Descriptor?
   private var process: pid_t = 0
   private var end: RunReport.End?
+  private var endedAt: Int64?
 
   private static let passedOn = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]
   private static let lingeringSeconds = 2.0
@@ -31,15 +32,26 @@ final class ChildRun {
 
   /// One of the two that pass through.
   private final class Stream {
-    let source: Descriptor
+    /// Nil: at its end, or nobody is left who reads it.
+    private var source: Descriptor?
     let target: Int32
-    var isOpen = true
     var pending: ArraySlice<UInt8> = []
 
     init(_ source: consuming Descriptor, _ target: Int32) {
-      self.source = source
+      self.source = consume source
       self.target = target
     }
+
+    /// What to poll for reading; -1: nothing.
+    var number: Int32 {
+      switch source {
+      case .some(let source): source.number
+      case .none: -1
+      }
+    }
+
+    /// Who writes to it finds its pipe broken from here on.
+    func close() { source = nil }
   }
 
   init(_ words: [String], lastLines: Int, defaults: [Int32]) {
@@ -58,7 +70,7 @@ final class ChildRun {
       throw Tool.Failure(.unreachable, "\(words[0]) cannot be started: \(error)")
     }
     if process > 0 { try passThrough() }
-    return (end ?? .exited(0), Moment.now - began, last.finish())
+    return (end ?? .exited(0), (endedAt ?? Moment.now) - began, last.finish())
   }
 
   // MARK: Starting
@@ -129,7 +141,7 @@ final class ChildRun {
     var lingers: Moment?
     while true {
       if end != nil && lingers == nil { lingers = Moment(in: ChildRun.lingeringSeconds) }
-      let isDone = streams.allSatisfy { !$0.isOpen && $0.pending.isEmpty }
+      let isDone = streams.allSatisfy { $0.number < 0 && $0.pending.isEmpty }
       let isDry = streams.allSatisfy(\.pending.isEmpty)
       if let lingers, isDone || (isDry && lingers.hasPassed) { return }
       var entries = [pollfd(fd: signals?.number ?? -1, events: Int16(POLLIN), revents: 0)]
@@ -137,8 +149,7 @@ final class ChildRun {
         if !stream.pending.isEmpty {
           entries.append(pollfd(fd: stream.target, events: Int16(POLLOUT), revents: 0))
         } else {
-          let number = stream.isOpen ? stream.source.number : -1
-          entries.append(pollfd(fd: number, events: Int16(POLLIN), revents: 0))
+          entries.append(pollfd(fd: stream.number, events: Int16(POLLIN), revents: 0))
         }
       }
       _ = poll(&entries, nfds_t(entries.count), isDry ? lingers?.milliseconds ?? -1 : -1)
@@ -152,10 +163,10 @@ final class ChildRun {
   private func read(_ index: Int) {
     let stream = streams[index]
     var piece = [UInt8](repeating: 0, count: 65_536)
-    let count = Glibc.read(stream.source.number, &piece, piece.count)
+    let count = Glibc.read(stream.number, &piece, piece.count)
     if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
     guard count > 0 else {
-      stream.isOpen = false
+      stream.close()
       return
     }
     last.take(piece[..<count], from: index)
@@ -170,7 +181,7 @@ final class ChildRun {
     } else if errno != EAGAIN && errno != EINTR {
       // Nobody takes it: so the command is to be told.
       stream.pending = []
-      stream.isOpen = false
+      stream.close()
     }
   }
 
@@ -197,6 +208,7 @@ final class ChildRun {
   private func reap() {
     var status: Int32 = 0
     guard waitpid(process, &status, WNOHANG) == process else { return }
+    endedAt = Moment.now
     let signal = status & 0x7F
     end =
       signal == 0
