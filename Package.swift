@@ -4,7 +4,8 @@ import PackageDescription
 
 // Arrows point one way: linechatd, linechat -> LineChat -> LineChatCore -> LineProtocol; what the two
 // programs have in common is in CommandLineSupport. The shell stands on top: linechat -> LineShell ->
-// LineChat; only there is GNU readline linked, whose licence is the GPL. The simulator stands beside
+// LineChat; only there is GNU readline linked, whose licence is the GPL. LineTools is what the commands
+// for scripts do with text, without a socket or a file. The simulator stands beside
 // LineChat: linechat-sim -> LineChatSimulation -> LineChatCore.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
@@ -61,12 +62,15 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .target(name: "LineTools", dependencies: ["LineChatCore", "LineProtocol"], swiftSettings: strict),
     .executableTarget(
       name: "linechat",
       dependencies: [
         "CommandLineSupport",
+        "CSystem",
         "LineChat",
         "LineShell",
+        "LineTools",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -144,7 +148,10 @@ let package = Package(
       dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
       name: "ToolTests",
-      dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechat"], swiftSettings: strict),
+      dependencies: [
+        "LineChat", "LineChatCore", "LineProtocol", "LineTools", "TestSupport", "linechat",
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "NetcatTests",
       dependencies: ["TestSupport", "linechat", "linechat-kit", "linechatd"],

@@ -328,9 +328,9 @@ extension Dialogue {
     let deadline = Moment(in: openingSeconds)
     let addresses: [IPAddress]
     do throws(NameLookUp.Failure) { addresses = try server.addresses(by: deadline) } catch {
-      throw .noServer("no server at \(server) (\(error))")
+      throw .noServer("no server at \(server) (\(error)); start one: linechatd")
     }
-    var reason = "it has no address"
+    var reason = " (it has no address)"
     for address in addresses.prefix(MachineLimits.serverAddresses) {
       guard let endpoint = Endpoint(address: address, port: server.port) else { continue }
       let dialogue: Dialogue
@@ -339,13 +339,14 @@ extension Dialogue {
           try Descriptor.connected(to: endpoint, by: deadline), "the server at \(server)",
           isNode: false, tags: tags)
       } catch {
-        reason = error.reasonForPeople
+        // That nobody listens there is what the sentence says.
+        reason = error.code == ECONNREFUSED ? "" : " (\(error.reasonForPeople))"
         continue
       }
       try dialogue.beGreeted(by: deadline)
       return dialogue
     }
-    throw .noServer("no server at \(server) (\(reason))")
+    throw .noServer("no server at \(server)\(reason); start one: linechatd")
   }
 
   /// `INFO linechatd 0.1.0 protocol=1 you=guest1 max-line=65536`, or `name=alice` of a node.

@@ -130,6 +130,13 @@ extension NodeOptions {
   }
 
   func groupNames(_ texts: [String]) throws(ValidationError) -> [GroupName] {
+    try GroupName.list(texts)
+  }
+}
+
+extension GroupName {
+  /// Those that are given, else those of the environment, each once.
+  static func list(_ texts: [String]) throws(ValidationError) -> [GroupName] {
     var given = texts.map { Given(text: $0, source: "a group") }
     if texts.isEmpty, let list = environment("LINECHAT_GROUPS") {
       given = list.split(separator: ",").map {

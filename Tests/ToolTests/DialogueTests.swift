@@ -89,7 +89,7 @@ struct DialogueTests {
     let port = try TestListener.unusedPort()
     let none = try ServerAddress(parsing: "127.0.0.1:\(port)")
     #expect { try Dialogue.withServer(none) } throws: {
-      "\($0)" == "no server at 127.0.0.1:\(port) (connection refused)"
+      "\($0)" == "no server at 127.0.0.1:\(port); start one: linechatd"
     }
     let unknown = try ServerAddress(parsing: "no-such-host.invalid:5463")
     #expect { try Dialogue.withServer(unknown) } throws: {

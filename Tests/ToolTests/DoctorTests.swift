@@ -111,6 +111,22 @@ struct DoctorTests {
     try dave.line { $0.contains(" OK JOIN lobby 5") }
     for name in ["alice", "bob"] { try Self.isReached(name, server) }
 
+    // Somebody who is away and keeps her address; what is said to her waits.
+    let erin = try server.client()
+    try erin.send("@label=1 NICK erin\n@label=2 JOIN lobby relay\n")
+    try erin.line { $0.contains(" OK JOIN lobby 6") }
+    let owner = try Dialogue.withNode(in: "\(directory.path)/linechat/alice")
+    let name = try #require(MemberName("erin"))
+    try eventually("alice knows erin") {
+      (try? owner.ask(.members(#require(GroupName("lobby")))).lines.count) == 6
+    }
+    erin.close()
+    try eventually("she has gone") {
+      let lines = try owner.ask(.members(#require(GroupName("lobby")))).lines
+      return lines.contains { $0.render().contains("erin@relay away") }
+    }
+    try owner.ask(.pm(.name(name), "hello"))
+
     let address = "\(try server.address)"
     let finished = try await Self.doctor(
       ["--name", "alice", "--server", address, "other"], in: directory)
@@ -122,11 +138,12 @@ struct DoctorTests {
       "ok lobby carol@relay: through the server",
       "ok lobby nina@127.0.0.1:\(listener.port): directly; a netcat that listens, which was not",
       "note lobby dave@127.0.0.1:\(shut): through the server; not directly: connection refused",
+      "note lobby erin@relay: away, what you say waits for it; one message waits for it",
       "note other nobody is in it", "all is well")
     #expect(finished.output.contains(": linechatd \(lineChatVersion), id "))
     #expect(finished.output.contains(": directly, in "))
     #expect(throws: TestFailure.self) { try listener.accept(within: 0) }
-    try Self.expectNothingLeftBut(["alice", "bob", "carol", "nina", "dave"], server)
+    try Self.expectNothingLeftBut(["alice", "bob", "carol", "nina", "dave", "erin"], server)
     for child in [alice, bob] {
       child.signal(SIGTERM)
       #expect(try child.finish() == 0)
@@ -196,7 +213,7 @@ struct DoctorTests {
     let port = try TestListener.unusedPort()
     let refused = try await Self.doctor(["--server", "127.0.0.1:\(port)"], in: directory)
     Self.expect(
-      refused, 1, "wrong server no server at 127.0.0.1:\(port) (connection refused)",
+      refused, 1, "wrong server no server at 127.0.0.1:\(port)",
       "start linechatd there, or correct --server", "one thing is wrong")
     let unknown = try await Self.doctor(
       ["--server", "no-such-host.invalid", "--json"], in: directory)

@@ -16,6 +16,8 @@ struct GroupCheck {
   private let saved: SavedProfile?
   private let own: MemberName
   private let groups: [GroupName]
+  /// What the node that runs counts, such as `waiting-for-bob`.
+  private let counters: [String: String]
 
   init(
     _ configuration: PeerNode.Configuration, _ report: Report, node: Dialogue?, guest: Dialogue?,
@@ -32,6 +34,11 @@ struct GroupCheck {
     let asked = try? node?.ask(.groups).lines.groups
     let known = asked ?? saved?.groups.compactMap { GroupName($0.name) } ?? []
     groups = known + configuration.groups.filter { !known.contains($0) }
+    var counters: [String: String] = [:]
+    for case .stat(let key, let value) in ((try? node?.ask(.stats).lines) ?? []).map(\.content) {
+      counters[key] = value
+    }
+    self.counters = counters
   }
 
   func look() {
@@ -53,11 +60,20 @@ struct GroupCheck {
       for (member, attributes) in others {
         let finding = known[member.name] ?? look(at: member, attributes, by: deadline)
         known[member.name] = finding
-        report.add("\(group)", finding.0, "\(member): \(finding.1)", advice: finding.2)
+        let text = "\(member): \(finding.1)\(waiting(for: member.name))"
+        report.add("\(group)", finding.0, text, advice: finding.2)
       }
     }
     if groups.count > Self.groupsMax {
       report.add("groups", .note, "\(groups.count - Self.groupsMax) more groups were not looked at")
+    }
+  }
+
+  private func waiting(for name: MemberName) -> String {
+    switch counters["waiting-for-\(name)"] {
+    case nil, "0": ""
+    case "1": "; one message waits for it"
+    case let count?: "; \(count) messages wait for it"
     }
   }
 

@@ -39,14 +39,21 @@ struct ServerCheck {
       compare(node, guest, saved)
       return guest
     } catch {
-      report.add("server", .wrong, "\(error)", advice: advice(error, server))
+      report.add("server", .wrong, ServerCheck.reason(error), advice: advice(error, server))
       return nil
     }
   }
 
+  /// Without what to do about it, for which there is more room here.
+  private static func reason(_ failure: Dialogue.Failure) -> String {
+    guard case .noServer(let text) = failure else { return "\(failure)" }
+    return String(text.prefix { $0 != ";" })
+  }
+
   private func advice(_ failure: Dialogue.Failure, _ server: ServerAddress) -> String {
     switch failure {
-    case .noServer(let text) where text.contains("refused"):
+    // Where nothing more is said, the connection was refused.
+    case .noServer where !ServerCheck.reason(failure).contains("("):
       "start linechatd there, or correct --server; does it --listen beyond 127.0.0.1, its default?"
     case .noServer:
       "is that machine up, and does its firewall let TCP port \(server.port) in?"

@@ -13,49 +13,50 @@ struct SpeakerOptions: ParsableArguments {
         + "127.0.0.1:5463; environment: LINECHAT_SERVER)", valueName: "address"))
   var server: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "The guest's name at the server, and the profile's where none is given. (default: the login "
-        + "name; environment: LINECHAT_NAME)", valueName: "name"))
-  var name: String?
-
-  @OptionGroup var profile: ProfileOptions
+  @OptionGroup var identity: IdentityOptions
 
   /// Everything that can be wrong with them.
   func check() throws(ValidationError) {
     _ = try serverAddress()
-    _ = try givenName()
-    _ = try directory()
+    _ = try identity.directory()
   }
 
   func serverAddress() throws(ValidationError) -> ServerAddress {
     try ServerAddress(option: server)
   }
+}
 
-  private func givenName() throws(ValidationError) -> MemberName? {
-    try Given(name, "--name", "LINECHAT_NAME").map { (given) throws(ValidationError) in
-      try given.memberName()
-    }
-  }
+/// Who the caller is: which profile, and under which name where there is no node.
+struct IdentityOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The name of a guest at the server, and of the profile where none is given. (default: the "
+        + "login name; environment: LINECHAT_NAME)", valueName: "name"))
+  var name: String?
+
+  @OptionGroup var profile: ProfileOptions
 
   /// The name that was asked for, else the profile's, else the login name: as `linechat` has it.
   func guestName() throws(ValidationError) -> MemberName {
-    if let name = try givenName() { return name }
+    if let given = Given(name, "--name", "LINECHAT_NAME") { return try given.memberName() }
     return profile.given.map { MemberName(like: $0.text) } ?? .ofLogin
   }
 
   /// Where the profile is, whether or not there is one. Nil: nobody has named one, and without a home
   /// there is none by default.
   func directory() throws(ValidationError) -> String? {
+    let guest = try guestName()
     do throws(ValidationError) {
-      guard case .directory(let path) = try profile.storage(name: guestName()) else { return nil }
+      guard case .directory(let path) = try profile.storage(name: guest) else { return nil }
       return path
     } catch {
-      let isNamed =
-        profile.given != nil || Given(profile.dataDir, "--data-dir", "LINECHAT_DATA_DIR") != nil
-      if isNamed || hasHome { throw error }
+      if isProfileNamed || hasHome { throw error }
       return nil
     }
+  }
+
+  private var isProfileNamed: Bool {
+    profile.given != nil || Given(profile.dataDir, "--data-dir", "LINECHAT_DATA_DIR") != nil
   }
 
   private var hasHome: Bool {
@@ -68,7 +69,7 @@ extension SpeakerOptions {
   /// The node that runs in the profile; nil if none does. Throws `Dialogue.Failure` where one does that
   /// does not answer.
   func node() throws -> Dialogue? {
-    guard let directory = try directory() else { return nil }
+    guard let directory = try identity.directory() else { return nil }
     do throws(Dialogue.Failure) { return try Dialogue.withNode(in: directory) } catch {
       if case .noNode = error { return nil }
       throw error
@@ -78,9 +79,9 @@ extension SpeakerOptions {
   /// The server, under a guest's name; where that is another one than was wanted, it is said.
   func guest() throws -> Dialogue {
     let dialogue = try Dialogue.withServer(serverAddress())
-    let wanted = try guestName()
+    let wanted = try identity.guestName()
     let name = try dialogue.takeName(like: wanted)
-    if name != wanted { Chat.say("linechat: \(wanted) is taken, so this is \(name)\n") }
+    if name != wanted { Tool.say("\(wanted) is taken, so this is \(name)") }
     return dialogue
   }
 }
