@@ -135,12 +135,22 @@ struct ManualPage {
     !option.isCommon && visible.filter { $0.options.contains(option) }.count > 1
   }
 
+  /// `chat, node and doctor`
+  private func owners(of option: ArgumentInfo) -> String {
+    let names = visible.filter { $0.options.contains(option) }.map(\.commandName)
+    return names.dropLast().joined(separator: ", ") + " and " + (names.last ?? "")
+  }
+
   private func list(_ arguments: [ArgumentInfo], _ page: inout Page) {
     guard !arguments.isEmpty else { return }
     page.macro("Bl", "-tag -width Ds")
     for argument in arguments {
       page.macro("It", ManualPage.heading(argument))
       page.paragraphs(argument.abstract ?? "")
+      // One name may stand for different things in different commands.
+      if isShared(argument), !info.options.contains(argument) {
+        page.paragraphs("It is an option of \(owners(of: argument)).")
+      }
       if let discussion = argument.discussion { page.paragraphs(discussion) }
     }
     page.macro("El")

@@ -320,6 +320,35 @@ struct DoctorTests {
     return try await doctor.finished
   }
 
+  @Test("is not ended while it has an address at the server", arguments: [SIGINT, SIGTERM, SIGHUP])
+  func interrupted(signal: Int32) throws {
+    let directory = try TemporaryDirectory()
+    let listener = try TestListener()
+    let doctor = try Child(
+      Self.surroundings(directory) + ["doctor", "--server", "127.0.0.1:\(listener.port)"])
+    let client = try listener.accept()
+    try client.send("INFO linechatd 9.9 protocol=1 server=0123456789abcdef you=guest1 help=HELP\n")
+    var hasAddress = false
+    var hasLeft = false
+    while let line = try client.line() {
+      let words = line.split(separator: " ").map(String.init)
+      guard words.count > 2, words[0].hasPrefix("@label=") else { continue }
+      if words[1] == "JOIN" && words.count > 3 {
+        hasAddress = true
+        doctor.signal(signal)
+        let place = "guest1@127.0.0.1\(words[3])"
+        try client.send("\(words[0]) MEMBER \(words[2]) \(place) online tags\n")
+        try client.send(
+          "\(words[0]) OK JOIN \(words[2]) 1\nMEMBER \(words[2]) \(place) online tags\n")
+        continue
+      }
+      if words[1] == "LEAVE" { hasLeft = true }
+      try client.send("\(words[0]) OK \(words[1]) \(words[2])\n")
+    }
+    #expect(hasAddress && hasLeft)
+    #expect(try doctor.finish() == 128 + signal)
+  }
+
   @Test("sees what is wrong with a profile")
   func profile() async throws {
     let server = try TestServer()

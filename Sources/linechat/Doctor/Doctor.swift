@@ -2,8 +2,8 @@
 // found, and what to do about what is not.
 //
 // It asks the server as a guest, and the node that runs in the profile through its socket. For the clock
-// and the port it joins a group of its own for a second or two, and leaves it again: signals are kept
-// waiting meanwhile, so that nothing of it stays behind.
+// and the port it joins a group of its own for a second or two, and leaves it again. What ends it waits
+// while it has an address there: a member with an address would stay behind.
 
 import ArgumentParser
 import CommandLineSupport
@@ -41,6 +41,7 @@ struct Doctor: ParsableCommand {
   func validate() throws { _ = try options.configuration(groups: groups) }
 
   func run() throws {
+    Signals.unblock()
     let report = Report(writesJSON: json)
     let configuration = try options.configuration(groups: groups)
     let profile = ProfileCheck(configuration, report)
@@ -56,8 +57,19 @@ struct Doctor: ParsableCommand {
     groups.look()
     _ = try? guest?.ask(.quit)
     try report.finish()
-    // One that came meanwhile ends it now.
-    Signals.unblock()
     if !report.isWell { throw ExitCode(1) }
+  }
+}
+
+/// What a person or the system ends programs with, kept waiting and let go.
+enum Interruptions {
+  static func hold() { mask(SIG_BLOCK) }
+  static func release() { mask(SIG_UNBLOCK) }
+
+  private static func mask(_ how: Int32) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, signal) }
+    pthread_sigmask(how, &set, nil)
   }
 }

@@ -112,6 +112,8 @@ struct PortCheck {
   private func joined(
     at placement: Placement, _ step: Doorstep
   ) throws(Dialogue.Failure) -> (Endpoint?, isReached: Bool) {
+    Interruptions.hold()
+    defer { Interruptions.release() }
     // What was told before is not about this.
     while try guest.hear(within: 0) != nil {}
     let lines = try guest.ask(.join(group, placement)).lines
