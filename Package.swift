@@ -4,7 +4,8 @@ import PackageDescription
 
 // Arrows point one way: linechatd, linechat -> LineChat -> LineChatCore -> LineProtocol; what the two
 // programs have in common is in CommandLineSupport. The shell stands on top: linechat -> LineShell ->
-// LineChat; only there is GNU readline linked, whose licence is the GPL. The simulator stands beside
+// LineChat; only there is GNU readline linked, whose licence is the GPL. LineTools is what the commands
+// for scripts do with text, without a socket or a file. The simulator stands beside
 // LineChat: linechat-sim -> LineChatSimulation -> LineChatCore.
 // The pure targets (LineProtocol, LineChatCore) know no clock, no socket and no file.
 
@@ -61,15 +62,22 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .target(name: "LineTools", dependencies: ["LineChatCore", "LineProtocol"], swiftSettings: strict),
     .executableTarget(
       name: "linechat",
       dependencies: [
         "CommandLineSupport",
+        "CSystem",
         "LineChat",
         "LineShell",
+        "LineTools",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "linechat-kit",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict),
     .executableTarget(
       name: "uptime-bot", dependencies: ["LineChat"], path: "examples/bot", swiftSettings: strict),
@@ -140,10 +148,17 @@ let package = Package(
       name: "ChatTests",
       dependencies: ["LineChat", "TestSupport", "linechat"], swiftSettings: strict),
     .testTarget(
-      name: "NetcatTests", dependencies: ["TestSupport", "linechat", "linechatd"],
+      name: "ToolTests",
+      dependencies: [
+        "LineChat", "LineChatCore", "LineProtocol", "LineTools", "TestSupport", "linechat",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "DocumentTests", dependencies: ["TestSupport", "linechat", "linechatd", "uptime-bot"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "NetcatTests",
+      dependencies: ["TestSupport", "linechat", "linechat-kit", "linechatd"],
       swiftSettings: strict),
   ]
 )

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,4 +55,15 @@ int csystem_spawn_shell(const char *command, char *const environment[], pid_t *p
   posix_spawnattr_destroy(&how);
   posix_spawn_file_actions_destroy(&files);
   return failure;
+}
+
+int csystem_open_signals(const sigset_t *signals) {
+  return signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int csystem_take_signal(int descriptor, int *is_from_terminal) {
+  struct signalfd_siginfo info;
+  if (read(descriptor, &info, sizeof info) != sizeof info) return 0;
+  *is_from_terminal = info.ssi_code == SI_KERNEL;
+  return (int)info.ssi_signo;
 }

@@ -125,7 +125,7 @@ extension Descriptor {
 
 extension SystemError {
   /// Why somebody can't be reached, in a few words.
-  fileprivate var reasonForPeople: String {
+  var reasonForPeople: String {
     switch code {
     case ETIMEDOUT: return "no answer"
     // By whoever accepted it, before we came to look.

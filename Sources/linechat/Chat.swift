@@ -13,6 +13,7 @@ import Logging
 
 struct Chat: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "chat",
     abstract: "Chat at a terminal, or from a script. This is what linechat does by itself.",
     discussion: """
       It joins the groups that are named, and those that you were in before; the first one is where \
@@ -33,7 +34,8 @@ struct Chat: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Whether there are colours: auto, always or never. (default: auto, which is at a terminal, "
-        + "unless NO_COLOR is set; environment: LINECHAT_COLOR)", valueName: "when"))
+        + "unless NO_COLOR is set; environment: LINECHAT_COLOR)", valueName: "when"),
+    completion: .list(When.allCases.map(\.rawValue)))
   var color: String?
 
   @Option(
@@ -45,7 +47,7 @@ struct Chat: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Where to write what happens to the node: links, retries, refusals. (default: nowhere; "
-        + "environment: LINECHAT_LOG_FILE)", valueName: "file"))
+        + "environment: LINECHAT_LOG_FILE)", valueName: "file"), completion: .file())
   var logFile: String?
 
   @Option(
@@ -59,8 +61,8 @@ struct Chat: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The groups to join. (environment: LINECHAT_GROUPS, several with commas)", valueName: "group")
-  )
+      "The groups to join. (environment: LINECHAT_GROUPS, several with commas)", valueName: "group"),
+    completion: Completions.groups)
   var groups: [String] = []
 
   /// Whether there are colours.

@@ -29,7 +29,7 @@ struct ChatStart {
     self.groups = try options.groupNames(groups)
     let given = try options.memberName()
     let usual = options.profile.given.map { MemberName(like: $0.text) } ?? .ofLogin
-    name = given ?? (isInteractive ? usual : MemberName(like: usual, for: getpid()))
+    name = given ?? (isInteractive ? usual : MemberName(usual, ending: ".\(getpid())"))
     server = try ChatStart.ask(isInteractive, "the server's address [127.0.0.1:5463]: ") {
       (text) throws(ValidationError) in
       var options = options
@@ -61,7 +61,7 @@ struct ChatStart {
         switch error.kind {
         case .directoryInUse where isFree && number < ChatStart.profilesMax:
           number += 1
-          name = MemberName(like: first, numbered: number)
+          name = MemberName(first, ending: "\(number)")
           notes = ["\(first) is in use here already, so you are \(name) (--name NAME chooses)"]
         case .directoryInUse:
           let identity = options.profile.given?.text ?? "\(name)"
@@ -140,25 +140,5 @@ struct ChatStart {
         isWrong = true
       }
     }
-  }
-}
-
-extension MemberName {
-  /// `alice2`: the same with a number.
-  fileprivate init(like name: MemberName, numbered number: Int) {
-    self.init(like: name, ending: "\(number)")
-  }
-
-  /// `alice.4711`: a name for one process.
-  fileprivate init(like name: MemberName, for process: pid_t) {
-    self.init(like: name, ending: ".\(process)")
-  }
-
-  private init(like name: MemberName, ending: String) {
-    let start = name.description.prefix(WireLimits.memberNameBytes - ending.utf8.count)
-    guard let full = MemberName(start + ending) else {
-      preconditionFailure("a name's beginning with letters that a name may have is one")
-    }
-    self = full
   }
 }

@@ -1,5 +1,5 @@
 // linechat: what a member of chat groups runs. Each of its commands is in a file of its own; `node` is
-// the one without a screen.
+// the one without a screen; those for scripts are in Tools.
 
 import ArgumentParser
 import CommandLineSupport
@@ -9,6 +9,7 @@ import LineChat
 enum Main {
   static func main() {
     StandardStreams.open()
+    Tool.runIfNamed(Array(CommandLine.arguments.dropFirst()))
     Signals.block()
     Linechat.main()
   }
@@ -30,5 +31,8 @@ struct Linechat: ParsableCommand {
       they do not. While the server (linechatd) is away, they go on.
       """,
     version: "linechat \(lineChatVersion)",
-    subcommands: [Chat.self, Node.self], defaultSubcommand: Chat.self)
+    subcommands: [
+      Chat.self, Node.self, Send.self, Tail.self, Members.self, Groups.self, Log.self, Status.self,
+      Run.self, Doctor.self,
+    ], defaultSubcommand: Chat.self)
 }

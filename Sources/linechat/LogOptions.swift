@@ -8,13 +8,15 @@ struct LogOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "What is logged: trace, debug, info, notice, warning, error or critical; message texts at "
-        + "trace only. (default: info; environment: LINECHAT_LOG_LEVEL)", valueName: "level"))
+        + "trace only. (default: info; environment: LINECHAT_LOG_LEVEL)", valueName: "level"),
+    completion: .list(Logger.Level.allCases.map(\.rawValue)))
   var logLevel: String?
 
   @Option(
     help: ArgumentHelp(
       "How it is logged, on standard error: text or json. (default: text; environment: "
-        + "LINECHAT_LOG_FORMAT)", valueName: "format"))
+        + "LINECHAT_LOG_FORMAT)", valueName: "format"),
+    completion: .list(LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
 
   func settings() throws(ValidationError) -> (Logger.Level, LogFormat) {

@@ -28,8 +28,8 @@ struct Node: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The groups to join. (environment: LINECHAT_GROUPS, several with commas)", valueName: "group")
-  )
+      "The groups to join. (environment: LINECHAT_GROUPS, several with commas)", valueName: "group"),
+    completion: Completions.groups)
   var groups: [String] = []
 
   func validate() throws {

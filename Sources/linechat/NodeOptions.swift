@@ -44,13 +44,15 @@ struct ProfileOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Which of your identities this is, each with a directory of its own; one node at a time has it. "
-        + "(default: the name; environment: LINECHAT_PROFILE)", valueName: "profile"))
+        + "(default: the name; environment: LINECHAT_PROFILE)", valueName: "profile"),
+    completion: Completions.profiles)
   var profile: String?
 
   @Option(
     help: ArgumentHelp(
       "Where the profiles' directories are. (default: $XDG_STATE_HOME/linechat or "
-        + "~/.local/state/linechat; environment: LINECHAT_DATA_DIR)", valueName: "directory"))
+        + "~/.local/state/linechat; environment: LINECHAT_DATA_DIR)", valueName: "directory"),
+    completion: .directory)
   var dataDir: String?
 
   var given: Given? { Given(profile, "--profile", "LINECHAT_PROFILE") }
@@ -92,11 +94,7 @@ extension NodeOptions {
   }
 
   func serverAddress() throws(ValidationError) -> ServerAddress {
-    let given =
-      Given(server, "--server", "LINECHAT_SERVER") ?? Given(text: "127.0.0.1", source: "--server")
-    do throws(ListenAddress.Malformed) { return try ServerAddress(parsing: given.text) } catch {
-      throw ValidationError("\(given.source): \(escaped(error.description))")
-    }
+    try ServerAddress(option: server)
   }
 
   /// What is given on the command line wins over the environment, whichever of the two it is.
@@ -132,6 +130,13 @@ extension NodeOptions {
   }
 
   func groupNames(_ texts: [String]) throws(ValidationError) -> [GroupName] {
+    try GroupName.list(texts)
+  }
+}
+
+extension GroupName {
+  /// Those that are given, else those of the environment, each once.
+  static func list(_ texts: [String]) throws(ValidationError) -> [GroupName] {
     var given = texts.map { Given(text: $0, source: "a group") }
     if texts.isEmpty, let list = environment("LINECHAT_GROUPS") {
       given = list.split(separator: ",").map {
@@ -144,5 +149,16 @@ extension NodeOptions {
       if !names.contains(name) { names.append(name) }
     }
     return names
+  }
+}
+
+extension ServerAddress {
+  /// What `--server` says, else the environment, else this machine.
+  init(option: String?) throws(ValidationError) {
+    let given =
+      Given(option, "--server", "LINECHAT_SERVER") ?? Given(text: "127.0.0.1", source: "--server")
+    do throws(ListenAddress.Malformed) { try self.init(parsing: given.text) } catch {
+      throw ValidationError("\(given.source): \(escaped(error.description))")
+    }
   }
 }

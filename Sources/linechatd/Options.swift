@@ -55,13 +55,15 @@ struct Options: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "What is logged: trace, debug, info, notice, warning, error or critical; message texts at "
-        + "trace only. (default: info; environment: LINECHATD_LOG_LEVEL)", valueName: "level"))
+        + "trace only. (default: info; environment: LINECHATD_LOG_LEVEL)", valueName: "level"),
+    completion: .list(Logger.Level.allCases.map(\.rawValue)))
   var logLevel: String?
 
   @Option(
     help: ArgumentHelp(
       "How it is logged, on standard error: text or json. (default: text; environment: "
-        + "LINECHATD_LOG_FORMAT)", valueName: "format"))
+        + "LINECHATD_LOG_FORMAT)", valueName: "format"),
+    completion: .list(LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
 }
 
@@ -70,7 +72,8 @@ struct DirectoryOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Where the server keeps what must outlive it. (default: $XDG_STATE_HOME/linechatd or "
-        + "~/.local/state/linechatd; environment: LINECHATD_DATA_DIR)", valueName: "directory"))
+        + "~/.local/state/linechatd; environment: LINECHATD_DATA_DIR)", valueName: "directory"),
+    completion: .directory)
   var dataDir: String?
 
   /// As it was given here, or in the environment.

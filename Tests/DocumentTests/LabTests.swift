@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The lab", .serialized, .timeLimit(.minutes(10)))
+@Suite("The lab", .serialized, .ownThread, .timeLimit(.minutes(20)))
 struct LabTests {
   private static let lab = "\(Repository.root)/examples/lab"
   private static let exercises = [

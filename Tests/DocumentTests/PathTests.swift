@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The documents")
+@Suite("The documents", .ownThread, .timeLimit(.minutes(20)))
 struct PathTests {
   private static let documents =
     ["README.md", "protocol.md", "examples/lab/README.md"]

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The statistics of the tests")
+@Suite("The statistics of the tests", .ownThread, .timeLimit(.minutes(20)))
 struct StatisticsTests {
   private let directory: TemporaryDirectory
 

@@ -6,7 +6,7 @@ import LineChat
 import TestSupport
 import Testing
 
-@Suite("Through a forwarded port", .timeLimit(.minutes(10)))
+@Suite("Through a forwarded port", .ownThread, .timeLimit(.minutes(20)))
 struct TunnelTests {
   private let directory: TemporaryDirectory
 

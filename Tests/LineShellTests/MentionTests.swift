@@ -12,7 +12,7 @@ import Testing
 @testable import LineChatCore
 @testable import LineShell
 
-@Suite("the command for mentions")
+@Suite("the command for mentions", .ownThread, .timeLimit(.minutes(20)))
 struct MentionTests {
   @Test("what calls for it: one's name, or a private message; not oneself, not who is ignored")
   func causes() {

@@ -8,10 +8,10 @@ import Testing
 
 @Suite("The examples", .ownThread, .timeLimit(.minutes(20)))
 struct ExampleTests {
-  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("examples")
 
-  private static func example(_ name: String) -> String { folder.appendingPathComponent(name).path }
+  static func example(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
   /// The tests' own build of what the examples would build.
   private static let programs = [

@@ -10,6 +10,10 @@ package struct Finished: Sendable {
   package let output: String
   package let errors: String
 
+  package init(exitCode: Child.ExitCode, output: String, errors: String) {
+    (self.exitCode, self.output, self.errors) = (exitCode, output, errors)
+  }
+
   package var lines: [String] {
     output.split(omittingEmptySubsequences: false) { $0.isNewline }.map(String.init)
   }
@@ -50,6 +54,10 @@ package final class Running: Sendable {
       return nil
     }
     waiting?.resume(with: result)
+  }
+
+  package var hasEnded: Bool {
+    state.withLock { if case .ended = $0 { true } else { false } }
   }
 
   /// Waits for its end. To be asked once.

@@ -4,6 +4,7 @@
 #ifndef LINECHAT_CSYSTEM_H
 #define LINECHAT_CSYSTEM_H
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -51,5 +52,12 @@ int csystem_boot_timer(void);
 
 /// Sets it anew; it is not readable before that time has passed.
 int csystem_set_boot_timer(int descriptor, long milliseconds);
+
+/// A descriptor, non-blocking and close-on-exec, from which these signals are taken. They must be blocked.
+int csystem_open_signals(const sigset_t *signals);
+
+/// The next of them; 0: none has come. Whether it is one that the kernel sends to everybody at a
+/// terminal, such as that of ^C.
+int csystem_take_signal(int descriptor, int *is_from_terminal);
 
 #endif

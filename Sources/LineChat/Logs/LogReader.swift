@@ -33,11 +33,13 @@ package struct LogReader<Files: LogFiles>: Sendable {
     return logs.keys.sorted().compactMap { logs[$0] }
   }
 
-  /// The last `count` lines of a log that are wanted. Without any, the log may not be there.
+  /// The last `count` lines of a log that are wanted. Without any, the log may not be there. It is read
+  /// no further back than to a line that is `beyond`.
   package func last(
-    _ count: Int, of log: LogName, where isWanted: (Message) -> Bool = { _ in true }
+    _ count: Int, of log: LogName, beyond isBeyond: (Message) -> Bool = { _ in false },
+    where isWanted: (Message) -> Bool = { _ in true }
   ) throws(StorageError) -> LogExcerpt {
-    try last(count, of: log, { _ in true }, isWanted)
+    try last(count, of: log, { _ in true }, isBeyond, isWanted)
   }
 
   /// The last `count` messages of a log whose text holds `words`, the case of letters set aside.
@@ -55,12 +57,12 @@ package struct LogReader<Files: LogFiles>: Sendable {
       default: false
       }
     }
-    return try last(count, of: log, mayBeWanted, isWanted)
+    return try last(count, of: log, mayBeWanted, { _ in false }, isWanted)
   }
 
   private func last(
     _ count: Int, of log: LogName, _ mayBeWanted: ([UInt8]) -> Bool,
-    _ isWanted: (Message) -> Bool
+    _ isBeyond: (Message) -> Bool, _ isWanted: (Message) -> Bool
   ) throws(StorageError) -> LogExcerpt {
     var excerpt = LogExcerpt()
     var lines = LogLines(try files.open(log))
@@ -78,6 +80,7 @@ package struct LogReader<Files: LogFiles>: Sendable {
         excerpt.unreadableLines += 1
         continue
       }
+      if isBeyond(message) { break }
       if isWanted(message) { excerpt.messages.append(message) }
     }
     excerpt.messages.reverse()

@@ -226,7 +226,26 @@ extension Peer {
       ("bytes-sent", machine.bytesSent),
       ("bytes-pending", machine.pendingBytes),
     ]
-    replyLines(session, label, lines.map { "STAT \($0.0) \($0.1)" } + ["OK STATS"])
+    replyLines(
+      session, label,
+      (lines + linked + waitingFor).map { "STAT \($0.0) \($0.1)" } + ["OK STATS"])
+  }
+
+  /// With whom a direct connection stands: as many as a person reads.
+  private var linked: [(String, Int)] {
+    let open = contacts.indices.filter { contacts[$0].link == .open }
+    let names = open.map { contacts[$0].member.name }.sorted()
+    return names.prefix(Limits.namesInTag).map { ("linked-with-\($0)", 1) }
+  }
+
+  /// For whom messages wait, and how many: those with the most of them.
+  private var waitingFor: [(String, Int)] {
+    var waiting: [(name: MemberName, count: Int)] = []
+    for contact in contacts.indices where contacts[contact].waiting > 0 {
+      waiting.append((contacts[contact].member.name, contacts[contact].waiting))
+    }
+    waiting.sort { $0.count == $1.count ? $0.name < $1.name : $0.count > $1.count }
+    return waiting.prefix(Limits.namesInTag).map { ("waiting-for-\($0.name)", $0.count) }
   }
 
   private mutating func wait(_ seconds: Int, _ count: Int?, _ session: UInt32, _ label: String?) {

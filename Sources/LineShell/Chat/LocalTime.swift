@@ -33,7 +33,7 @@ package struct LocalTime: Sendable {
   func exactClock(_ microseconds: Int64) -> String { part(microseconds, 11..<19) }
 
   /// `2026-11-22 12:34:56`
-  func full(_ microseconds: Int64) -> String {
+  package func full(_ microseconds: Int64) -> String {
     "\(part(microseconds, 0..<10)) \(part(microseconds, 11..<19))"
   }
 
