@@ -350,7 +350,8 @@ extension Dialogue {
   /// `INFO linechatd 0.1.0 protocol=1 you=guest1 max-line=65536`, or `name=alice` of a node.
   private func beGreeted(by deadline: Moment) throws(Failure) {
     guard let message = try next(by: deadline) else {
-      throw .silent("\(partner) does not say who it is; is that a port of LineChat?")
+      throw .silent(
+        "\(partner) does not say who it is" + (isNode ? "" : "; is that a port of LineChat?"))
     }
     switch message.content {
     case .info(let text):

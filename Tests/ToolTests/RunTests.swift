@@ -88,6 +88,23 @@ struct RunTests {
     #expect(try told(nc).hasSuffix("failed with 9 after TIME"))
   }
 
+  @Test("at a terminal, ^C comes to the command once, as it would without us")
+  func terminal() throws {
+    let file = "\(tools.directory.path)/go-on"
+    let terminal = try PseudoTerminal(
+      [
+        try Toolbox.program, "run", "--group", "lobby", "--", "bash", "-c",
+        "trap 'n=$((n+1)); echo got $n' INT; echo ready; until [ -e \(file) ]; do sleep 0.05; done; "
+          + "echo count $n",
+      ], environment: ["LINECHAT_SERVER": "\(try tools.server.address)"])
+    try terminal.see("ready")
+    try terminal.send("\u{03}")
+    try terminal.wait(for: "the signal") { $0.lines.contains { $0.hasSuffix("got 1") } }
+    #expect(FileManager.default.createFile(atPath: file, contents: nil))
+    try terminal.see("count 1")
+    #expect(try terminal.finish() == 0)
+  }
+
   @Test("what cannot be started is 127 or 126, and told")
   func notStarted() throws {
     let nc = try tools.server.member("nc")
