@@ -333,6 +333,7 @@ extension Dialogue {
       }
     }
     try dialogue.beGreeted(by: Moment(in: openingSeconds))
+    try dialogue.beginTags()
     return dialogue
   }
 
@@ -359,9 +360,17 @@ extension Dialogue {
         continue
       }
       try dialogue.beGreeted(by: deadline)
+      if tags { try dialogue.beginTags() }
       return dialogue
     }
     throw .noServer("no server at \(server)\(reason); start one: linechatd")
+  }
+
+  /// Whoever has sent a tagged line gets such. What was heard before that has none, and nobody waits for
+  /// it yet.
+  private func beginTags() throws(Failure) {
+    try ask(.ping())
+    heard = []
   }
 
   /// `INFO linechatd 0.1.0 protocol=1 you=guest1 max-line=65536`, or `name=alice` of a node.
@@ -383,7 +392,9 @@ extension Dialogue {
       }
       greeting = Greeting(
         name: name, program: words.prefix(2).joined(separator: " "),
-        lineBytesMax: value("max-line").flatMap { Int($0) } ?? WireLimits.lineBytes)
+        lineBytesMax: value("max-line").flatMap { Int($0) }.map {
+          min(max($0, WireLimits.lineBytesLeast), WireLimits.lineBytes)
+        } ?? WireLimits.lineBytes)
       return
     case .err(let refusal): throw .lost("\(partner) says: \(refusal.text)")
     default: break

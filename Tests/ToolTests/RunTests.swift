@@ -56,6 +56,9 @@ struct RunTests {
         + #""$T" run --group lobby -- cat < "$XDG_STATE_HOME/random" 2>/dev/null "#
         + #"| cmp - "$XDG_STATE_HOME/random""#)
     #expect(same.exitCode == 0, "\(same.output)\(same.errors)")
+    let words = try tools.shell(
+      #""$T" run --group lobby -- printf '%s.' '' $'\xff' 'a b' | od -An -tx1"#)
+    #expect(words.output == " 2e ff 2e 61 20 62 2e\n")
     let input = try tools.run(Self.group + ["tr", "a-z", "A-Z"], input: "hello\n")
     #expect(input.output == "HELLO\n")
   }

@@ -161,8 +161,8 @@ private struct SendReceipt {
     if counts.count == 2 { (handed, others) = (counts[0], counts[1]) }
     if words.count > 3, words[2] == "kept" { kept = Int(words[3]) ?? 0 }
     // What comes from outside must not make a sum that does not fit.
-    let most = 1 << 32
-    (handed, others, kept) = (min(handed, most), min(others, most), min(kept, most))
+    func clamped(_ number: Int) -> Int { min(max(number, 0), 1 << 32) }
+    (handed, others, kept) = (clamped(handed), clamped(others), clamped(kept))
     failed = reply.tags["failed"]?.split(separator: ",").map { String($0) } ?? []
   }
 }
