@@ -63,6 +63,10 @@ package final class Dialogue {
   /// As many as the largest group has members.
   private static let answerLinesMax = 200_000
   private static let heardMax = 4_096
+  /// Enough that nobody waits for the way there and back, or for a disk, once for each.
+  private static let requestsUnderWay = 64
+  /// What comes while we send, and is looked at later: who sends more does not wait for our requests.
+  private static let inboxMax = 65_536
 
   /// The other side is a node, and we speak as it.
   package let isNode: Bool
@@ -106,26 +110,33 @@ package final class Dialogue {
     return try answer(to: label, by: Moment(in: seconds))
   }
 
-  /// Sends requests all at once, and returns what each was answered with, or refused with.
+  /// Sends requests without waiting for the answers in between, and returns what each was answered with,
+  /// or refused with, in their order.
   package func askAll(
     _ requests: [Message.Content], within seconds: Double = patienceSeconds
   ) throws(Failure) -> [Result<Answer, Refusal>] {
-    let deadline = Moment(in: seconds)
     var answers: [Result<Answer, Refusal>] = []
-    // Not so many that both sides wait for each other to read.
-    for start in stride(from: 0, to: requests.count, by: 64) {
+    try askAll(requests, within: seconds) { answers.append($0) }
+    return answers
+  }
+
+  /// The same, where what was answered before a failure is of interest.
+  package func askAll(
+    _ requests: [Message.Content], within seconds: Double = patienceSeconds,
+    _ each: (Result<Answer, Refusal>) -> Void
+  ) throws(Failure) {
+    let deadline = Moment(in: seconds)
+    for start in stride(from: 0, to: requests.count, by: Dialogue.requestsUnderWay) {
       var labels: [String?] = []
-      for request in requests[start..<min(start + 64, requests.count)] {
-        labels.append(try send(request, by: deadline))
-      }
+      let end = min(start + Dialogue.requestsUnderWay, requests.count)
+      for request in requests[start..<end] { labels.append(try send(request, by: deadline)) }
       for label in labels {
-        do throws(Failure) { answers.append(.success(try answer(to: label, by: deadline))) } catch {
+        do throws(Failure) { each(.success(try answer(to: label, by: deadline))) } catch {
           guard case .refused(let refusal) = error else { throw error }
-          answers.append(.failure(refusal))
+          each(.failure(refusal))
         }
       }
     }
-    return answers
   }
 
   /// The bytes of a request with its end, to be compared with `greeting.lineBytesMax`.
@@ -226,19 +237,19 @@ package final class Dialogue {
   private func next(by deadline: Moment) throws(Failure) -> Message? {
     while inbox.isEmpty {
       if let end { throw end }
-      guard wait(for: POLLIN, by: deadline) else { return nil }
+      guard wait(for: POLLIN, by: deadline) != nil else { return nil }
       receive()
     }
     return inbox.removeFirst()
   }
 
-  /// False when the time is over.
-  private func wait(for events: Int32, by deadline: Moment) -> Bool {
+  /// What has come of these; nil when the time is over.
+  private func wait(for events: Int32, by deadline: Moment) -> Int32? {
     var entry = pollfd(fd: descriptor.number, events: Int16(events), revents: 0)
     while true {
       let count = poll(&entry, 1, deadline.milliseconds)
-      if count > 0 { return true }
-      if count == 0 && deadline.hasPassed { return false }
+      if count > 0 { return Int32(entry.revents) }
+      if count == 0 && deadline.hasPassed { return nil }
     }
   }
 
@@ -273,8 +284,14 @@ package final class Dialogue {
       if count > 0 {
         rest = rest.dropFirst(count)
       } else if errno == EAGAIN {
-        guard wait(for: POLLOUT, by: deadline) else {
+        // Who does not read may be waiting for us to.
+        guard let ready = wait(for: POLLIN | POLLOUT, by: deadline) else {
           throw ended(.silent("\(partner) takes nothing"))
+        }
+        if ready & POLLOUT == 0 { receive() }
+        if let end { throw end }
+        guard inbox.count <= Dialogue.inboxMax else {
+          throw ended(.lost("\(partner) sends, and does not read"))
         }
       } else if errno != EINTR {
         try explain(SystemError("send"))
@@ -318,6 +335,7 @@ extension Dialogue {
       }
     }
     try dialogue.beGreeted(by: Moment(in: openingSeconds))
+    try dialogue.beginTags()
     return dialogue
   }
 
@@ -344,15 +362,24 @@ extension Dialogue {
         continue
       }
       try dialogue.beGreeted(by: deadline)
+      if tags { try dialogue.beginTags() }
       return dialogue
     }
     throw .noServer("no server at \(server)\(reason); start one: linechatd")
   }
 
+  /// Whoever has sent a tagged line gets such. What was heard before that has none, and nobody waits for
+  /// it yet.
+  private func beginTags() throws(Failure) {
+    try ask(.ping())
+    heard = []
+  }
+
   /// `INFO linechatd 0.1.0 protocol=1 you=guest1 max-line=65536`, or `name=alice` of a node.
   private func beGreeted(by deadline: Moment) throws(Failure) {
     guard let message = try next(by: deadline) else {
-      throw .silent("\(partner) does not say who it is; is that a port of LineChat?")
+      throw .silent(
+        "\(partner) does not say who it is" + (isNode ? "" : "; is that a port of LineChat?"))
     }
     switch message.content {
     case .info(let text):
@@ -367,8 +394,9 @@ extension Dialogue {
       }
       greeting = Greeting(
         name: name, program: words.prefix(2).joined(separator: " "),
-        lineBytesMax: value("max-line").flatMap { Int($0) } ?? WireLimits.lineBytes,
-        serverID: value("server").map(String.init))
+        lineBytesMax: value("max-line").flatMap { Int($0) }.map {
+          min(max($0, WireLimits.lineBytesLeast), WireLimits.lineBytes)
+        } ?? WireLimits.lineBytes, serverID: value("server").map(String.init))
       return
     case .err(let refusal): throw .lost("\(partner) says: \(refusal.text)")
     default: break

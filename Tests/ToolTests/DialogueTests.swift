@@ -116,6 +116,52 @@ struct DialogueTests {
     }
   }
 
+  @Test("what hangs is not waited for long, and what floods is no trap")
+  func hostile() throws {
+    let directory = try TemporaryDirectory()
+    let hanging = socket(AF_UNIX, Int32(bitPattern: SOCK_STREAM.rawValue), 0)
+    defer { close(hanging) }
+    #expect(SocketAddress.with(path: "\(directory.path)/node.sock") { bind(hanging, $0, $1) } == 0)
+    #expect(listen(hanging, 4) == 0)
+    #expect { try Dialogue.withNode(in: directory.path) } throws: {
+      "\($0)" == "the node in \(directory.path) does not say who it is"
+    }
+
+    nonisolated(unsafe) let listener = try TestListener()
+    try Thread.start {
+      guard let client = try? listener.accept() else { return }
+      try? client.send("INFO linechatd 0.1.0 you=guest1 max-line=-9223372036854775808 x=\n")
+      _ = try? client.line()
+      try? client.send("@label=1 PONG\n")
+      _ = try? client.line()
+      var random = SystemRandomNumberGenerator()
+      let words = [
+        "@label=2", "@", ":x", ":a@relay", "MSG", "lobby", "OK", "ERR", "MEMBER", "STAT", "\n", " ",
+        "\u{0}", "PING", "\n\n", "@time=;=", "99999999999999999999", "NICK", "GROUP",
+      ]
+      for _ in 0..<2_000 {
+        let line = (0..<12).map { _ in words.randomElement(using: &random) ?? "" }
+        try? client.send(line.joined(separator: " ") + "\n")
+      }
+      try? client.send([UInt8](repeating: 0xFF, count: 100_000))
+      try? client.send(String(repeating: "x", count: 300_000) + "\n:a@relay MSG lobby the end\n")
+      client.shutDownOutput()
+      _ = try? client.linesToEnd()
+    }
+    let dialogue = try Dialogue.withServer(
+      ServerAddress(parsing: "127.0.0.1:\(listener.port)"), tags: true)
+    #expect(dialogue.greeting.lineBytesMax == 128)
+    // Whatever it takes for an answer, or for the end, it goes on or says so.
+    _ = try? dialogue.ask(.groups)
+    var last: Message?
+    do {
+      while let line = try dialogue.hear(within: 20) { last = line }
+    } catch {
+      guard case Dialogue.Failure.lost = error else { throw error }
+    }
+    #expect(last?.description == ":a@relay MSG lobby the end")
+  }
+
   @Test("a guest's name is nobody's, not even that of a member who is away")
   func guests() throws {
     let server = try TestServer()

@@ -229,6 +229,29 @@ struct LogTests {
     #expect(objects[5]["text"] == "connection closed")
   }
 
+  @Test("since then, whatever the clocks of others say; and no more than the last so many")
+  func since() throws {
+    let directory = "\(tools.directory.path)/linechat/alice/log"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    func heard(_ number: Int, _ clock: String) -> String {
+      "@heard=2026-03-01T\(clock).000000Z;msgid=c0ffee00c0ffee00.\(number);"
+        + "time=2026-03-01T\(clock).000000Z :bob@relay MSG lobby \(number)\n"
+    }
+    // The server's clock is a day behind, and somebody's line was two days under way.
+    let lines =
+      (1...50).map { heard($0, "08:00:\($0 + 9)") }.joined() + heard(51, "12:00:00")
+      + "@version=7.2;time=2026-02-28T12:00:01.000000Z :dave@relay JOIN lobby\n"
+      + "@heard=2026-03-01T12:00:02.000000Z;time=2026-02-27T12:00:00.000000Z "
+      + ":carol@relay MSG lobby late\n" + heard(52, "12:00:03")
+    try lines.write(toFile: "\(directory)/lobby.log", atomically: true, encoding: .utf8)
+    let texts = try log(["--since", "2026-03-01 11:30", "lobby"]).map {
+      $0.split(separator: " ").last
+    }
+    #expect(texts == ["51", "late", "52"])
+    #expect(try log(["lobby"]).count == 54)
+    #expect(try log(["-n", "3", "lobby"]).count == 3)
+  }
+
   @Test("what a running node has heard and said")
   func running() throws {
     let alice = try tools.node("alice")

@@ -56,6 +56,9 @@ struct RunTests {
         + #""$T" run --group lobby -- cat < "$XDG_STATE_HOME/random" 2>/dev/null "#
         + #"| cmp - "$XDG_STATE_HOME/random""#)
     #expect(same.exitCode == 0, "\(same.output)\(same.errors)")
+    let words = try tools.shell(
+      #""$T" run --group lobby -- printf '%s.' '' $'\xff' 'a b' | od -An -tx1"#)
+    #expect(words.output == " 2e ff 2e 61 20 62 2e\n")
     let input = try tools.run(Self.group + ["tr", "a-z", "A-Z"], input: "hello\n")
     #expect(input.output == "HELLO\n")
   }
@@ -86,6 +89,36 @@ struct RunTests {
     #expect(try child.line(of: .output) == "caught")
     #expect(try child.finish() == 9)
     #expect(try told(nc).hasSuffix("failed with 9 after TIME"))
+  }
+
+  @Test("at a terminal, ^C comes to the command once, as it would without us")
+  func terminal() throws {
+    let file = "\(tools.directory.path)/go-on"
+    // It counts each signal the moment it comes.
+    let counting = """
+      $| = 1; $n = $said = 0; $SIG{INT} = sub { $n++ }; print "ready\\n";
+      until (-e $ARGV[0]) {
+        select(undef, undef, undef, 0.05);
+        print "got ", $said = $n, "\\n" if $n > $said;
+      }
+      print "count $n\\n";
+      """
+    let terminal = try PseudoTerminal(
+      [
+        try Toolbox.program, "run", "--group", "lobby", "--", "perl", "-e", counting, file,
+      ],
+      environment: ["LINECHAT_SERVER": "\(try tools.server.address)", "PERL_SIGNALS": "unsafe"])
+    try terminal.see("ready")
+    // Two signals that come at the same time are one: so more than once.
+    for number in 1...6 {
+      try terminal.send("\u{03}")
+      try terminal.wait(for: "signal \(number)", within: .seconds(20)) {
+        $0.lines.contains { $0.hasSuffix("got \(number)") }
+      }
+    }
+    #expect(FileManager.default.createFile(atPath: file, contents: nil))
+    try terminal.see("count 6")
+    #expect(try terminal.finish() == 0)
   }
 
   @Test("what cannot be started is 127 or 126, and told")

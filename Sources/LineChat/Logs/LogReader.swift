@@ -36,8 +36,8 @@ package struct LogReader<Files: LogFiles>: Sendable {
   /// The last `count` lines of a log that are wanted. Without any, the log may not be there. It is read
   /// no further back than to a line that is `beyond`.
   package func last(
-    _ count: Int, of log: LogName, beyond isBeyond: (Message) -> Bool = { _ in false },
-    where isWanted: (Message) -> Bool = { _ in true }
+    _ count: Int, of log: LogName, where isWanted: (Message) -> Bool = { _ in true },
+    beyond isBeyond: (Message) -> Bool = { _ in false }
   ) throws(StorageError) -> LogExcerpt {
     try last(count, of: log, { _ in true }, isBeyond, isWanted)
   }

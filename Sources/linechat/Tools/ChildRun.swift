@@ -116,14 +116,21 @@ final class ChildRun {
     posix_spawnattr_setsigdefault(&attributes, &set)
     posix_spawnattr_setsigmask(&attributes, &before)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-    defer { for text in arguments { free(text) } }
-    let failure = posix_spawnp(&process, words[0], &actions, &attributes, &arguments, environ)
+    var arguments = ChildRun.lastArguments(words.count) + [nil]
+    guard let program = arguments[0] else { throw SystemError("exec", EINVAL) }
+    let failure = posix_spawnp(&process, program, &actions, &attributes, &arguments, environ)
     guard failure != 0 else { return }
     process = 0
     let reason = SystemError("exec", failure).reason
     end = .notStarted(reason, isMissing: failure == ENOENT)
     Tool.say("\(words[0]) cannot be started: \(reason)")
+  }
+
+  /// The command is what stands last on our command line, and is handed on byte for byte: as a String, a
+  /// name that is no UTF-8 would be another.
+  private static func lastArguments(_ count: Int) -> [UnsafeMutablePointer<CChar>?] {
+    let all = Int(CommandLine.argc)
+    return (max(0, all - count)..<all).map { CommandLine.unsafeArgv[$0] }
   }
 
   /// Ours does not block; both close on exec.

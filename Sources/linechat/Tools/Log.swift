@@ -40,7 +40,7 @@ struct Log: ParsableCommand {
   @Option(
     name: .customShort("n"),
     help: ArgumentHelp(
-      "The last so many, at most 100000. (default: 1000; with --since 100000)", valueName: "count"))
+      "The last so many. (default: 100000, which is as many as there can be)", valueName: "count"))
   var count: Int?
 
   @OptionGroup var identity: IdentityOptions
@@ -54,7 +54,6 @@ struct Log: ParsableCommand {
   enum Order: String, CaseIterable { case arrival, clock }
 
   private static let countMax = 100_000
-  private static let countUsual = 1_000
   /// The clock of this machine may have been set back: a line that came so long before is not needed, and
   /// nor are those before it.
   private static let marginMicroseconds: Int64 = 3_600_000_000
@@ -129,20 +128,23 @@ struct Log: ParsableCommand {
       throw Tool.Failure(
         .wrongCall, "there is no log of \(wanted); there are: \(known.isEmpty ? "none" : known)")
     }
-    let most = count ?? (since == nil ? Log.countUsual : Log.countMax)
+    let most = count ?? Log.countMax
     var found: [(entry: ChatEntry, arrival: Int64)] = []
     var isCut = false
     for log in wanted.map({ [$0] }) ?? all {
       let excerpt = try reader.last(
         // By the clock, what was said last may stand before what came last.
         order == .clock ? Log.countMax : most, of: log,
-        beyond: { line in
-          guard let since, let entry = ChatEntry(line, now: 0) else { return false }
-          return entry.arrival < since - Log.marginMicroseconds
-        },
         where: { line in
           guard let entry = ChatEntry(line, now: 0) else { return false }
           return since.map { (order == .clock ? entry.time : entry.arrival) >= $0 } ?? true
+        },
+        beyond: { line in
+          // What has not been heard has the time of another machine.
+          guard let since, line.tags["heard"] != nil, let entry = ChatEntry(line, now: 0) else {
+            return false
+          }
+          return entry.arrival < since - Log.marginMicroseconds
         })
       isCut = isCut || excerpt.messages.count >= Log.countMax
       // In a log, what stands behind came later, whatever the clock said.
@@ -153,7 +155,9 @@ struct Log: ParsableCommand {
         found.append((entry, arrival))
       }
     }
-    if isCut { Tool.say("there is more; older lines are left out") }
+    if count == nil, isCut || found.count > most {
+      Tool.say("there is more: these are the last \(most)")
+    }
     let sorted = found.enumerated().sorted { one, other in
       let (first, second) =
         order == .clock

@@ -124,12 +124,14 @@ struct Send: ParsableCommand {
 
   // MARK: Standard input
 
+  /// What has come together is sent together.
   private func sendAll(_ sender: inout Sender) throws {
     var isEmpty = true
-    try Send.readLines { line in
-      guard let text = try Send.text(of: line) else { return true }
+    try Send.readLines { lines in
+      let texts = try lines.compactMap(Send.text)
+      if texts.isEmpty { return true }
       isEmpty = false
-      try sender.send([text])
+      try sender.send(texts)
       return true
     }
     if isEmpty { throw Tool.Failure(.wrongCall, "nothing to say: the input is empty") }
@@ -138,9 +140,10 @@ struct Send: ParsableCommand {
   /// All of them before the first is sent.
   private func allLines() throws -> [FitText] {
     var texts: [FitText] = []
-    try Send.readLines { line in
-      guard let text = try Send.text(of: line) else { return true }
-      texts.append(text)
+    try Send.readLines { lines in
+      for line in lines where texts.count <= Send.linesMax {
+        if let text = try Send.text(of: line) { texts.append(text) }
+      }
       return texts.count <= Send.linesMax
     }
     guard texts.count <= Send.linesMax else {
@@ -163,9 +166,9 @@ struct Send: ParsableCommand {
     return fit
   }
 
-  /// Until `body` says false.
+  /// Hands out what has come, until `body` says false.
   private static func readLines(
-    _ body: ((number: Int, content: InputLines.Line)) throws -> Bool
+    _ body: ([(number: Int, content: InputLines.Line)]) throws -> Bool
   ) throws {
     var lines = InputLines(bytesMax: WireLimits.lineBytes)
     var number = 0
@@ -181,13 +184,12 @@ struct Send: ParsableCommand {
       guard count >= 0 else {
         throw Tool.Failure(.wrongCall, "cannot read standard input: \(SystemError("read").reason)")
       }
-      for line in lines.take(chunk[..<count]) {
-        number += 1
-        guard try body((number, line)) else { return }
-      }
+      let come = lines.take(chunk[..<count]).enumerated().map { (number + 1 + $0, $1) }
+      number += come.count
+      guard try body(come) else { return }
       if count == 0 { break }
     }
-    if let last = lines.finish() { _ = try body((number + 1, last)) }
+    if let last = lines.finish() { _ = try body([(number + 1, last)]) }
   }
 }
 

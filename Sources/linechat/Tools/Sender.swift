@@ -39,7 +39,7 @@ struct Sender {
     let dialogue = try self.dialogue ?? open()
     self.dialogue = dialogue
     for text in texts { try check(text, dialogue) }
-    for text in texts { try say(text.text) }
+    try say(texts, dialogue)
   }
 
   /// The node, where it runs; else the server.
@@ -70,25 +70,33 @@ struct Sender {
     sent == 0 ? "nothing was sent" : "\(counted(sent, "line")) sent before"
   }
 
-  private mutating func say(_ text: String) throws {
-    guard let dialogue else { return }
-    let reply: Message
+  /// Each is given a second beside what is due to all: so long a server tries to reach who listens.
+  private mutating func say(_ texts: [FitText], _ dialogue: Dialogue) throws {
+    var outcomes: [Result<Dialogue.Answer, Refusal>] = []
+    var failure: Dialogue.Failure?
     do throws(Dialogue.Failure) {
-      reply = try dialogue.ask(target.saying(text)).reply
+      try dialogue.askAll(
+        texts.map { target.saying($0.text) }, within: Dialogue.patienceSeconds + Double(texts.count)
+      ) { outcomes.append($0) }
     } catch {
-      guard case .refused(let refusal) = error else {
-        throw Tool.Failure(.unreachable, "\(error); \(progress)")
+      failure = error
+    }
+    for outcome in outcomes {
+      switch outcome {
+      case .success(let answer): try take(SendReceipt(answer.reply), dialogue)
+      case .failure(let refusal): try refuse(refusal)
       }
-      return try refuse(refusal)
     }
+    if let failure { throw Tool.Failure(.unreachable, "\(failure); \(progress)") }
+  }
+
+  private mutating func take(_ receipt: SendReceipt, _ dialogue: Dialogue) throws {
     sent += 1
-    let receipt = SendReceipt(reply)
-    if case .group(let group) = target {
-      if receipt.others == 0 { Tool.say("nobody else is in \(group)") }
-      let missing = receipt.others - receipt.handed - receipt.kept
-      if missing > 0 { note(try names(missing, receipt, in: group, dialogue)) }
-      if receipt.handed + receipt.kept == 0 { isInVain = true }
-    }
+    guard case .group(let group) = target else { return }
+    if receipt.others == 0 && sent == 1 { Tool.say("nobody else is in \(group)") }
+    let missing = receipt.others - receipt.handed - receipt.kept
+    if missing > 0 { note(try names(missing, receipt, in: group, dialogue)) }
+    if receipt.handed + receipt.kept == 0 { isInVain = true }
   }
 
   private mutating func refuse(_ refusal: Refusal) throws {
@@ -153,8 +161,8 @@ private struct SendReceipt {
     if counts.count == 2 { (handed, others) = (counts[0], counts[1]) }
     if words.count > 3, words[2] == "kept" { kept = Int(words[3]) ?? 0 }
     // What comes from outside must not make a sum that does not fit.
-    let most = 1 << 32
-    (handed, others, kept) = (min(handed, most), min(others, most), min(kept, most))
+    func clamped(_ number: Int) -> Int { min(max(number, 0), 1 << 32) }
+    (handed, others, kept) = (clamped(handed), clamped(others), clamped(kept))
     failed = reply.tags["failed"]?.split(separator: ",").map { String($0) } ?? []
   }
 }
