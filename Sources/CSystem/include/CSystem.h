@@ -6,7 +6,6 @@
 
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/types.h>
 
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC: one call instead of three for each connection, and
 /// no moment at which another thread's exec could inherit the descriptor.
