@@ -145,8 +145,9 @@ struct LabTests {
     #expect(try await check(["/nowhere/x.md"]).exitCode == 2)
   }
 
-  @Test("who ends the check ends all that it started", arguments: [SIGTERM, SIGINT])
-  func ended(signal: Int32) throws {
+  @Test(
+    "who ends the check ends all that it started", arguments: [SIGTERM, SIGINT], [false, true])
+  func ended(signal: Int32, isForAll: Bool) throws {
     let file = "\(directory.path)/mine.md"
     let block = "$ linechatd\n…\nthis never comes\n"
     try "Terminal **one**\n```console\n\(block)```\n"
@@ -158,7 +159,8 @@ struct LabTests {
         return words.map { String(decoding: $0, as: UTF8.self).hasPrefix("linechatd\0") } ?? false
       }
     }
-    child.signal(signal)
+    // A terminal and timeout(1) signal the whole group.
+    kill(isForAll ? -child.process : child.process, signal)
     #expect(try child.finish(within: .seconds(60)) == 128 + signal)
     try FileManager.default.removeItem(atPath: file)
     try expectNothingIsLeft()

@@ -96,7 +96,8 @@ open_terminal() {
       <"$work/$name.in" >"$work/$name.out" 2>"$work/$name.errors"
   ) &
   process[$name]=$!
-  exec {in}>"$work/$name.in" {out}<"$work/$name.out"
+  # Both ways, so that neither the opening nor a write depends on whether it lives.
+  exec {in}<>"$work/$name.in" {out}<>"$work/$name.out"
   typing[$name]=$in
   screen[$name]=$out
   shown[$name]=
