@@ -119,7 +119,9 @@ fi
 
 # --- The programs
 
+is_built_here=no
 if [ -z "$from" ]; then
+  is_built_here=yes
   need_build_tools
   install_missing
   need_swift
@@ -140,6 +142,9 @@ done
 
 mkdir "$work/made"
 for program in linechat linechatd; do
+  cp "$from/$program" "$work/made/$program"
+  # A third of it is for debuggers. The names of functions stay: a crash is told with them.
+  [ "$is_built_here" = no ] || strip --strip-debug "$work/made/$program"
   for piece in man bash zsh fish; do
     "$from/linechat-kit" "$piece" "$from/$program" >"$work/made/$program.$piece" \
       || give_up "$program's $piece could not be made; the words above say why"
@@ -192,7 +197,7 @@ trap 'keep_list || true; rm -rf "$work"' EXIT
 for program in linechat linechatd; do
   section=1
   [ "$program" = linechat ] || section=8
-  put 755 "$from/$program" "bin/$program"
+  put 755 "$work/made/$program" "bin/$program"
   put 644 "$work/made/$program.man" "share/man/man$section/$program.$section"
   put 644 "$work/made/$program.bash" "share/bash-completion/completions/$program"
   put 644 "$work/made/$program.zsh" "share/zsh/site-functions/_$program"

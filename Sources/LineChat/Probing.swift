@@ -127,32 +127,37 @@ extension StateDirectory {
   /// try it would be to keep others from it. Nil: nobody, or the kernel does not say.
   package static func user(of path: String) -> String? {
     var status = stat()
-    guard stat("\(path)/lock", &status) == 0, let locks = text(ofFile: "/proc/locks") else {
+    guard stat("\(path)/lock", &status) == 0, let bytes = bytes(ofFile: "/proc/locks") else {
       return nil
     }
+    let locks = String(decoding: bytes, as: UTF8.self)
     // 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234567 0 EOF
     for line in locks.split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count >= 6, words[1] == "FLOCK", words[5].hasSuffix(":\(status.st_ino)"),
         let process = Int32(words[4]), process > 0
       else { continue }
-      let name = text(ofFile: "/proc/\(process)/comm")?.split(separator: "\n").first
-      return name.map { "process \(process) (\($0))" } ?? "process \(process)"
+      guard let name = self.bytes(ofFile: "/proc/\(process)/comm") else {
+        return "process \(process)"
+      }
+      return "process \(process) (\(String(decoding: name.prefix { $0 != 0x0A }, as: UTF8.self)))"
     }
     return nil
   }
 
-  private static func text(ofFile path: String) -> String? {
+  /// All of a file; nil where it can't be read.
+  package static func bytes(ofFile path: String) -> [UInt8]? {
     let number = Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard number >= 0 else { return nil }
     let file = Descriptor(owning: number)
     var bytes: [UInt8] = []
     var piece = [UInt8](repeating: 0, count: 65_536)
-    while bytes.count < 1 << 24 {
+    while true {
       let count = read(file.number, &piece, piece.count)
-      guard count > 0 else { break }
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { return nil }
+      guard count > 0 else { return bytes }
       bytes += piece[..<count]
     }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

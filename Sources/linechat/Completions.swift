@@ -3,7 +3,7 @@
 
 import ArgumentParser
 import CommandLineSupport
-import Foundation
+import Glibc
 import LineChat
 
 enum Completions {
@@ -17,10 +17,9 @@ enum Completions {
   private static func profiles(_ words: [String]) -> [String] {
     guard let directory = directory(words) else { return [] }
     let names = names(in: directory).filter {
-      var isDirectory: ObjCBool = false
-      return !$0.hasPrefix(".") && GroupName($0) != nil
-        && FileManager.default.fileExists(atPath: "\(directory)/\($0)", isDirectory: &isDirectory)
-        && isDirectory.boolValue
+      var status = stat()
+      return !$0.hasPrefix(".") && GroupName($0) != nil && stat("\(directory)/\($0)", &status) == 0
+        && status.st_mode & S_IFMT == S_IFDIR
     }
     return Array(names.sorted().prefix(namesMax))
   }
@@ -39,7 +38,16 @@ enum Completions {
   }
 
   private static func names(in directory: String) -> [String] {
-    (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    guard let stream = opendir(directory) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      names.append(name)
+    }
+    return names
   }
 
   /// Where the profiles are, as far as the words typed so far tell.

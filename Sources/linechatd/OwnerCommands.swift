@@ -2,7 +2,6 @@
 // Both speak the ordinary protocol over the socket in the server's data directory.
 
 import ArgumentParser
-import Foundation
 import Glibc
 import LineChat
 import LineProtocol
@@ -84,9 +83,7 @@ struct Members: ParsableCommand {
       }
     }
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(found), as: UTF8.self))
+      print(String(decoding: try StateCoding.encode(found), as: UTF8.self))
     } else {
       for group in order {
         for entry in found[group] ?? [] {
@@ -153,8 +150,8 @@ private struct Owner {
   }
 
   private static func exit(_ failure: OwnerConnection.Failure) -> ExitCode {
-    let line = "linechatd: \(escaped(failure.description))\n"
-    FileHandle.standardError.write(Data(line.utf8))
+    let line = Array("linechatd: \(escaped(failure.description))\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
     if case .refused = failure { return ExitCode(1) }
     return ExitCode(EX_UNAVAILABLE)
   }

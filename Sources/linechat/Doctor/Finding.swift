@@ -2,7 +2,7 @@
 // do under it, for programs as JSON.
 
 import CommandLineSupport
-import Foundation
+import Glibc
 import LineChat
 
 struct Finding: Encodable {
@@ -42,10 +42,7 @@ final class Report: Encodable {
 
   func finish() throws {
     if writesJSON {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      write([String(decoding: try encoder.encode(self), as: UTF8.self)])
-      return
+      return write([String(decoding: try StateCoding.encode(self), as: UTF8.self)])
     }
     let count = findings.count { $0.state == .wrong }
     switch count {
@@ -56,7 +53,14 @@ final class Report: Encodable {
   }
 
   private func write(_ lines: [String]) {
-    FileHandle.standardOutput.write(Data(lines.map { $0 + "\n" }.joined().utf8))
+    var rest = Array(lines.map { $0 + "\n" }.joined().utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      // Whoever read it has gone; the exit code is still told.
+      guard count > 0 else { return }
+      rest = rest.dropFirst(count)
+    }
   }
 
   private enum CodingKeys: String, CodingKey { case well, checks }

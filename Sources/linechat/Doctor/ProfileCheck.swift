@@ -1,6 +1,5 @@
 // The profile's directory: whether it can be used, who uses it, and what the last run has left in it.
 
-import Foundation
 import Glibc
 import LineChat
 
@@ -56,9 +55,8 @@ final class ProfileCheck {
     }
     var above = path
     repeat {
-      above = (above as NSString).deletingLastPathComponent
-    } while !above.isEmpty && above != "/" && access(above, F_OK) != 0
-    if above.isEmpty { above = "." }
+      above = ProfileCheck.parent(of: above)
+    } while above != "/" && above != "." && access(above, F_OK) != 0
     if access(above, W_OK | X_OK) == 0 {
       report.add("profile", .note, "\(path) is not there yet; the first start of linechat makes it")
     } else {
@@ -66,6 +64,13 @@ final class ProfileCheck {
         "profile", .wrong, "\(path) is not there, and \(above) is not yours to make it in",
         advice: "name another directory with --data-dir")
     }
+  }
+
+  private static func parent(of path: String) -> String {
+    let parts = path.split(separator: "/").dropLast()
+    let parent = parts.joined(separator: "/")
+    if path.hasPrefix("/") { return "/\(parent)" }
+    return parent.isEmpty ? "." : parent
   }
 
   private func checkUse(of path: String, _ status: stat) -> Bool {
@@ -119,11 +124,11 @@ final class ProfileCheck {
   }
 
   private func readSaved(in path: String) {
-    let file = URL(fileURLWithPath: "\(path)/replica.json")
-    guard let bytes = try? Data(contentsOf: file) else { return }
-    do { saved = try JSONDecoder().decode(SavedProfile.self, from: bytes) } catch {
+    let file = "\(path)/replica.json"
+    guard let bytes = StateDirectory.bytes(ofFile: file) else { return }
+    do { saved = try StateCoding.decode(SavedProfile.self, from: bytes) } catch {
       report.add(
-        "profile", .wrong, "\(file.path) can't be read: it is damaged",
+        "profile", .wrong, "\(file) can't be read: it is damaged",
         advice: "linechat does not start with it; take it back from a backup, or move it away")
     }
   }
