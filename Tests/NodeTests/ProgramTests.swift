@@ -179,6 +179,23 @@ struct ProgramTests {
     #expect(node.child.text(of: .errors).contains(reason), "\(node.child.text(of: .errors))")
   }
 
+  @Test("a node that was killed listens again where it did, also if its server is gone")
+  func killedListener() throws {
+    let directory = try TemporaryDirectory()
+    let server = try TestServer()
+    let options = try Self.server(server) + ["--name", "alice", "lobby"]
+    let first = try Program.node(options, in: directory)
+    let address = try #require(
+      try first.says("others reach this node at ").split(separator: " ").last)
+    try first.says("joined lobby")
+    first.child.signal(SIGKILL)
+    _ = try first.child.finish()
+    server.stop()
+    let second = try Program.node(options, in: directory)
+    #expect(try second.says("listening on ").hasSuffix(" listening on \(address)"))
+    #expect(try second.stop() == 0)
+  }
+
   @Test("without a home it says what to name")
   func noHome() throws {
     let node = try Program("linechat", ["node"])

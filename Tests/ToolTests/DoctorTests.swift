@@ -310,7 +310,7 @@ struct DoctorTests {
       case "NICK":
         try client.send(
           "@\(tag()) :guest1@relay NICK \(words[2])\n\(words[0]) OK NICK \(words[2])\n")
-      case "GROUPS": try client.send("\(words[0]) OK GROUPS 0\n")
+      case "PING": try client.send("\(words[0]) PONG\n")
       case "QUIT":
         try client.send("\(words[0]) OK QUIT\n")
         client.close()
@@ -335,7 +335,7 @@ struct DoctorTests {
       let words = line.split(separator: " ").map(String.init)
       guard words.count > 1, words[0].hasPrefix("@label=") else { continue }
       guard words.count > 2 else {
-        try client.send("\(words[0]) OK \(words[1])\(words[1] == "GROUPS" ? " 0" : "")\n")
+        try client.send("\(words[0]) \(words[1] == "PING" ? "PONG" : "OK \(words[1])")\n")
         continue
       }
       if words[1] == "JOIN" && words.count > 3 {

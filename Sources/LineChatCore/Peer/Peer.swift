@@ -211,6 +211,16 @@ extension Peer {
   package mutating func listens(at endpoint: Endpoint?, isExplicit: Bool, now: Instant) {
     begin(now)
     guard listens != endpoint || isListenerExplicit != isExplicit else { return }
+    // Others know it: after a kill it is tried again.
+    if let endpoint, endpoint != listens {
+      effects.append(
+        .note(
+          Record { buffer in
+            buffer.append("@listens=")
+            buffer.append(endpoint.description)
+            buffer.append(" INFO linechat")
+          }))
+    }
     listens = endpoint
     isListenerExplicit = isExplicit
     uplink.isRelayForced = false

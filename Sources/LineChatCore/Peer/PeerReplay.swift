@@ -11,6 +11,7 @@
 //   :alice@… NICK zoe                            our own, without a version
 //   @asked=1 :alice@… NICK zoe                   the server is asked for that name
 //   @at=10.0.0.1 INFO linechatd server=…         the server that was reached
+//   @listens=10.0.0.2:5001 INFO linechat         where we listen
 
 import LineProtocol
 
@@ -194,6 +195,7 @@ extension Peer {
   }
 
   private mutating func replayServer(_ line: Message, _ text: String) {
+    listens = line.tags["listens"].flatMap { Endpoint($0) } ?? listens
     uplink.address = line.tags["at"].flatMap { IPAddress($0) } ?? uplink.address
     for word in text.split(separator: " ") where word.hasPrefix("server=") {
       uplink.id = UInt64(word.dropFirst(7), radix: 16) ?? uplink.id
