@@ -6,11 +6,12 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-int csystem_accept(int descriptor, struct sockaddr *address, socklen_t *length) {
+int csystem_accept(int descriptor, void *address, unsigned int *length) {
   return accept4(descriptor, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
@@ -28,7 +29,7 @@ int csystem_set_boot_timer(int descriptor, long milliseconds) {
   return timerfd_settime(descriptor, 0, &time, NULL);
 }
 
-int csystem_spawn_shell(const char *command, char *const environment[], pid_t *process) {
+int csystem_spawn_shell(const char *command, char *const environment[], int *process) {
   posix_spawn_file_actions_t files;
   int failure = posix_spawn_file_actions_init(&files);
   if (failure != 0) return failure;
@@ -57,8 +58,11 @@ int csystem_spawn_shell(const char *command, char *const environment[], pid_t *p
   return failure;
 }
 
-int csystem_open_signals(const sigset_t *signals) {
-  return signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
+int csystem_open_signals(const int *signals, int count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
+  return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 int csystem_take_signal(int descriptor, int *is_from_terminal) {

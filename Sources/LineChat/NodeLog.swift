@@ -144,7 +144,7 @@ final class NodeLog {
       switch entry.state {
       case .waiting(let reason): waiting.append((entry.recipient, reason))
       case .failed: record(entry.state, what, entry.recipient, now)
-      case .delivered, .sent, .relayed: break
+      case .delivered, .sent, .takenOver, .relayed: break
       }
     }
     guard let (_, reason) = waiting.first, deliveries.mayBeSaid(now, log) else { return }
@@ -163,6 +163,7 @@ final class NodeLog {
     switch state {
     case .delivered: log.inform("\(name) has \(what)")
     case .sent: log.inform("\(what) was written to \(name)")
+    case .takenOver: log.inform("the server delivers \(what) to \(name), or keeps it")
     case .relayed: log.inform("the server has handed \(what) to \(name)")
     case .waiting(let reason): log.inform("\(what) waits for \(name): \(escaped(reason))")
     case .failed(let reason): log.warn("\(name) will not get \(what): \(escaped(reason))")

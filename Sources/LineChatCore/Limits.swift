@@ -127,6 +127,10 @@ package enum Limits {
   /// Requests to the server, and messages of one lane handed to it, that have not been answered.
   package static let relayWindow = 256
 
+  /// Messages handed over to the server by a node that keeps none, and not answered: what a pipe brings
+  /// while the server's disk is slow.
+  package static let handedOverMessages = 4_096
+
   /// Names in one request to the server, and in a tag of ours: they fit in the tags of a line.
   package static let relayNames = 32
   package static let namesInTag = 32

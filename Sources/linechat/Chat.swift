@@ -21,12 +21,13 @@ struct Chat: ParsableCommand {
 
       Without a terminal, the same lines and commands are read from standard input, what is heard \
       goes to standard output, and what goes wrong to standard error. Such a run is no durable \
-      member: it is there as long as its input, and then until everything is delivered. Its name is \
+      member: it is there as long as its input, and then until the server has everything, which keeps \
+      what is for members who are away. Its name is \
       the login name with a number, so that nothing meant for you gets lost in it.
 
       Each option can be set in the environment too; what is given here wins. The exit code is 0 \
       where all went well, 1 where a line could not be carried out, 64 for wrong options, 69 where \
-      there is no server or no room for a node, 75 where not everything was delivered in time.
+      there is no server or no room for a node, 75 where not everything was taken over in time.
       """)
 
   @OptionGroup var options: NodeOptions
@@ -40,7 +41,7 @@ struct Chat: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Without a terminal: how long the end of the input waits for what is not delivered yet, such as "
+      "Without a terminal: how long the end of the input waits for what the server has not taken over, such as "
         + "10s or 2m. (default: 10s; environment: LINECHAT_WAIT)", valueName: "time"))
   var wait: String?
 

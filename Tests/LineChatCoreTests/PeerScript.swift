@@ -180,6 +180,7 @@ extension PeerStage {
     switch state {
     case .delivered: "delivered"
     case .sent: "sent"
+    case .takenOver: "taken over"
     case .relayed: "relayed"
     case .waiting(let reason): "waiting: \(reason)"
     case .failed(let reason): "failed: \(reason)"

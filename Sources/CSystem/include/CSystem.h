@@ -1,15 +1,13 @@
 // The few calls of the system that Swift's Glibc module lacks, because they need _GNU_SOURCE, and what
-// happens inside signal handlers, where nothing of Swift may run.
+// happens inside signal handlers, where nothing of Swift may run. No header of the system is included
+// here: what two modules bring in, Swift may not see by the name of one of them.
 
 #ifndef LINECHAT_CSYSTEM_H
 #define LINECHAT_CSYSTEM_H
 
-#include <signal.h>
-#include <sys/socket.h>
-
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC: one call instead of three for each connection, and
 /// no moment at which another thread's exec could inherit the descriptor.
-int csystem_accept(int descriptor, struct sockaddr *address, socklen_t *length);
+int csystem_accept(int descriptor, void *address, unsigned int *length);
 
 /// pipe2 with O_NONBLOCK and O_CLOEXEC.
 int csystem_pipe(int descriptors[2]);
@@ -42,7 +40,7 @@ int csystem_stop_process(void);
 /// signals: its three streams are /dev/null, no other descriptor is open, and all signals are as by
 /// default. `environment` is `NAME=value` each, with NULL behind the last. Returns 0, or what went
 /// wrong as an errno.
-int csystem_spawn_shell(const char *command, char *const environment[], pid_t *process);
+int csystem_spawn_shell(const char *command, char *const environment[], int *process);
 
 /// A descriptor, non-blocking and close-on-exec, that becomes readable when the time given to
 /// csystem_set_boot_timer has passed on CLOCK_BOOTTIME, which goes on while the machine sleeps:
@@ -52,8 +50,9 @@ int csystem_boot_timer(void);
 /// Sets it anew; it is not readable before that time has passed.
 int csystem_set_boot_timer(int descriptor, long milliseconds);
 
-/// A descriptor, non-blocking and close-on-exec, from which these signals are taken. They must be blocked.
-int csystem_open_signals(const sigset_t *signals);
+/// A descriptor, non-blocking and close-on-exec, from which these signals are taken. They must be
+/// blocked.
+int csystem_open_signals(const int *signals, int count);
 
 /// The next of them; 0: none has come. Whether it is one that the kernel sends to everybody at a
 /// terminal, such as that of ^C.

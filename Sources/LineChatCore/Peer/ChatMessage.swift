@@ -71,6 +71,9 @@ public enum DeliveryState: Hashable, Sendable {
   case delivered
   /// It was written to a member without tags, a netcat: more cannot be known.
   case sent
+  /// The server delivers it: it has handed it over, or keeps it on its disk until it can. So it is with
+  /// what a node says that is there for one run and does not listen; nothing more will be told.
+  case takenOver
   /// The server has handed it to the recipient's connection; no receipt has come yet.
   case relayed
   /// It waits in the outbox, on disk, until the recipient can be reached; why it can't be now.
@@ -84,7 +87,7 @@ public enum DeliveryState: Hashable, Sendable {
   /// Nothing more will come of it.
   public var isFinal: Bool {
     switch self {
-    case .delivered, .sent, .failed: true
+    case .delivered, .sent, .takenOver, .failed: true
     case .relayed, .waiting: false
     }
   }

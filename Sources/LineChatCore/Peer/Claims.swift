@@ -89,7 +89,7 @@ extension Peer {
     var reason = ""
     for entry in entries {
       switch entry.state {
-      case .delivered, .sent, .relayed: handed += 1
+      case .delivered, .sent, .takenOver, .relayed: handed += 1
       case .waiting: waiting.append(entry.recipient)
       case .failed(let why):
         failed.append(entry.recipient)

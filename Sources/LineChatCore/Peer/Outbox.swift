@@ -125,6 +125,14 @@ extension Peer {
           "a line has at most \(min(uplink.lineBytesMax, configuration.lineBytesMax)) bytes; "
             + "send it in parts"), to: mouth)
     }
+    guard !handsOver else {
+      let time = clock.stamp(now)
+      return handOver(
+        ChatMessage(
+          from: Member(name: name, place: place), conversation: conversation,
+          text: String(decoding: text, as: UTF8.self), timeMicroseconds: time,
+          receivedMicroseconds: time, path: .own), body, to: recipients, for: mouth)
+    }
     guard outboxBytes + cost(text.count, recipients.count) <= Limits.outboxBytes,
       outboxMessages < Limits.outboxMessages
     else {

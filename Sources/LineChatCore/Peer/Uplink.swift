@@ -74,6 +74,8 @@ struct Asked {
     case groups
     /// A message for these lanes.
     case say(Conversation, sequence: UInt64, [Handed])
+    /// A message that the server is to deliver, and for whom.
+    case handOver(ChatMessage, [MemberName])
   }
 
   let label: UInt64
@@ -157,6 +159,12 @@ extension Peer {
   private mutating func serverWillNotAnswer(_ asked: Asked) {
     guard let mouth = asked.mouth else { return }
     if case .join(let group, _) = asked.what { isNotJoined(group) }
+    if case .handOver = asked.what {
+      return refuse(
+        Refusal(
+          .unreachable, asked.what.verb,
+          "the server was lost before it answered, so it may have the message or not"), to: mouth)
+    }
     refuse(
       Refusal(.unreachable, asked.what.verb, "the server was lost before it answered; try again"),
       to: mouth)
@@ -446,6 +454,7 @@ extension Asked.What {
     case .groups: .groups
     case .say(.group, _, _): .msg
     case .say(.person, _, _): .pm
+    case .handOver(let message, _): if case .group = message.conversation { .msg } else { .pm }
     }
   }
 }

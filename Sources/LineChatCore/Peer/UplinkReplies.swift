@@ -40,7 +40,7 @@ extension Peer {
   }
 
   private mutating func hearOK(_ line: LineView, _ tags: Tags) {
-    guard let asked = takeAsked(tags) else { return }
+    guard let asked = takeAsked(tags) ?? takeHandedOver(verbAnswered(by: line)) else { return }
     let listing = uplink.listing
     uplink.listing = []
     var view = line
@@ -62,7 +62,16 @@ extension Peer {
     case .groups: if let mouth = asked.mouth { answerGroups(asked.groups, mouth) }
     case .say(_, let sequence, let sent):
       wasRelayed(sequence, sent, missed: names(tags["missed"]), plain: names(tags["plain"]))
+    case .handOver(let message, let recipients):
+      guard case .ok(_, let text)? = (try? Message(line))?.content else { return }
+      wasTakenOver(message, recipients, text, for: asked.mouth)
     }
+  }
+
+  /// `MSG` of `OK MSG lobby 1/1`.
+  private func verbAnswered(by line: LineView) -> Verb? {
+    var view = line
+    return view.word().flatMap { Verb(String(decoding: $0, as: UTF8.self)) }
   }
 
   private func names(_ list: String?) -> Set<MemberName> {
@@ -73,7 +82,7 @@ extension Peer {
     guard let message = try? Message(line), case .err(let refusal) = message.content else { return }
     // It lets nobody in.
     guard uplink.stage != .greeting else { return loseServer(refusal.text) }
-    guard let asked = takeAsked(tags) else {
+    guard let asked = takeAsked(tags) ?? takeHandedOver(refusal.verb) else {
       // The last line before the connection is closed.
       news.append(.refused(nil, refusal))
       return
@@ -88,6 +97,7 @@ extension Peer {
     case .identity: resolveDoubt([])
     case .groups: if let mouth = asked.mouth { refuse(refusal, to: mouth) }
     case .say(_, let sequence, let sent): relayIsRefused(sequence, sent, refusal)
+    case .handOver: if let mouth = asked.mouth { refuse(refusal, to: mouth) }
     }
   }
 

@@ -166,7 +166,7 @@ extension Witness {
       switch report.state {
       case .failed: true
       case .sent: holders.contains { !$0.isProgram }
-      case .delivered, .relayed, .waiting: false
+      case .delivered, .takenOver, .relayed, .waiting: false
       }
     }
     if isExcused || holders.contains(where: \.isGone) { return }

@@ -188,7 +188,7 @@ final class Witness {
       if holders.allSatisfy(\.isProgram) {
         world.fail("m\(said.number) is said to be sent to \(name), who is a program")
       }
-    case .relayed, .waiting, .failed: break
+    case .takenOver, .relayed, .waiting, .failed: break
     }
   }
 

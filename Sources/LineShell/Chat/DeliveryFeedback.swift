@@ -86,7 +86,7 @@ struct DeliveryFeedback {
     var silent: [MemberName] = []
     for entry in receipt.entries {
       switch entry.state {
-      case .delivered: missing.remove(entry.recipient)
+      case .delivered, .takenOver: missing.remove(entry.recipient)
       case .sent:
         missing.remove(entry.recipient)
         if silentReaders.insert(entry.recipient).inserted { silent.append(entry.recipient) }
@@ -145,7 +145,7 @@ struct DeliveryFeedback {
       settle(id, name)
       missing.remove(name)
       return ["\(what ?? "a message to \(conversation)") was not delivered to \(name): \(reason)"]
-    case .delivered, .sent:
+    case .delivered, .sent, .takenOver:
       settle(id, name)
       missing.remove(name)
       if case .group(let group) = conversation { empty.remove(group) }
@@ -253,7 +253,7 @@ struct DeliveryFeedback {
     // The details are for /why.
     case .waiting(let reason): "waits (\(reason.prefix { $0 != ":" }))"
     case .relayed: "has not confirmed it (the server handed it over)"
-    case .delivered, .sent, .failed, nil: "has it"
+    case .delivered, .sent, .takenOver, .failed, nil: "has it"
     }
   }
 

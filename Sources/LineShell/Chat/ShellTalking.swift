@@ -137,7 +137,7 @@ extension ShellModel {
     case .waiting(let reason):
       contacts.note(recipient, "waits: \(reason)", at: now.wallMicroseconds)
     case .failed: hasFailed = true
-    case .delivered, .sent, .relayed: break
+    case .delivered, .sent, .takenOver, .relayed: break
     }
     let lines = feedback.changed(
       id, conversation, recipient, state, now: now.monotonicMicroseconds)

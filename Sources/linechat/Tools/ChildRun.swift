@@ -79,13 +79,12 @@ final class ChildRun {
     var set = sigset_t()
     sigemptyset(&set)
     // Those that whoever started us has ignored stay ignored, by the command too.
-    for number in ChildRun.passedOn.filter({ !Tool.isIgnored($0) }) + [SIGCHLD] {
-      sigaddset(&set, number)
-    }
+    let numbers = ChildRun.passedOn.filter { !Tool.isIgnored($0) } + [SIGCHLD]
+    for number in numbers { sigaddset(&set, number) }
     sigprocmask(SIG_BLOCK, &set, &before)
     // Without it nobody would be told of the end.
     signal(SIGCHLD, SIG_DFL)
-    let number = csystem_open_signals(&set)
+    let number = csystem_open_signals(numbers, Int32(numbers.count))
     guard number >= 0 else { throw SystemError("signalfd") }
     signals = Descriptor(owning: number)
   }
