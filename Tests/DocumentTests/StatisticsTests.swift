@@ -72,14 +72,18 @@ struct StatisticsTests {
     // A swift that says what it was asked for, and passes one test.
     let words = "test --event-stream-version 0 --event-stream-output-path"
     let passed = event("testEnded", #"ATests.Small\/one()\/S.swift:20:4"#)
-    try """
-    #!/bin/sh
-    [ "${*% *}" = "\(words)" ] || exit 64
-    echo 'building'
-    echo '\(passed)' >"$5"
+    let script = """
+      #!/bin/sh
+      [ "${*% *}" = "\(words)" ] || exit 64
+      echo 'building'
+      echo '\(passed)' >"$5"
 
-    """.write(toFile: "\(directory.path)/swift", atomically: true, encoding: .utf8)
-    #expect(chmod("\(directory.path)/swift", 0o700) == 0)
+      """
+    // Not written by this process: another that is just being started would have the file open for
+    // writing, too, and what is open for writing can't be run.
+    let written = try await run(
+      ["sh", "-c", #"cat >"$0" && chmod 700 "$0""#, "\(directory.path)/swift"], input: script)
+    #expect(written.exitCode == 0, "\(written.errors)")
     let finished = try await run(
       ["\(Repository.root)/Tests/statistics.sh"],
       environment: ["PATH": "\(directory.path):/usr/bin:/bin", "TMPDIR": directory.path])
