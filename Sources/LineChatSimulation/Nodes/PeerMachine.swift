@@ -39,7 +39,9 @@ final class PeerMachine: Machine<Peer> {
     self.witness = witness
     firstName = name
     isRelay = world.random(1...100) <= options.relayShare
-    isTransient = world.random(1...100) <= options.transientShare
+    // One that does not listen either hands over what it says as a netcat does: there is no receipt, and
+    // nothing that this world's witness could follow.
+    isTransient = world.random(1...100) <= options.transientShare && !isRelay
     actor = witness.makeActor(label, isProgram: true)
     actor.names.insert(name)
     let journal: Journal<SimulatedDisk>
