@@ -123,6 +123,8 @@ struct JobTests {
     let stage = try ShellStage(columns: 200, shell: ["dash", "-c", script])
     try stage.terminal.see("ready")
     try stage.tell("hang")
+    // Before that it would end at the first.
+    try stage.terminal.see("hangs")
     try stage.terminal.send("half")
     let number = try #require(
       try Self.processes(named: "ShellFixture", below: stage.terminal).first)

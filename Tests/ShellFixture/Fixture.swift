@@ -95,7 +95,10 @@ final class Fixture {
     case "no-completion": completes = false
     case "exit": exit(3)
     case "recurse": terminal.print(StyledText("\(sum(from: 0))"))
-    case "hang": while true { pause() }
+    case "hang":
+      // By no loop: nothing else is written from here on.
+      _ = write(STDOUT_FILENO, "\r\nhangs\r\n", 9)
+      while true { pause() }
     case "stop": terminal.stop()
     case "pause": terminal.isReading = false
     case "go": terminal.isReading = true
