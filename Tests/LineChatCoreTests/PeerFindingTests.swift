@@ -57,4 +57,48 @@ struct PeerFindingTests {
       """)
     #expect(stage.peer.status(now: stage.now).groups.map(\.name) == [GroupName("ops")!])
   }
+
+  @Test("what a crash leaves of one write is not heard without what stood before it")
+  func tornWrite() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    stage.open("bob", from: "10.0.0.2")
+    stage.play(
+      "bob> @msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby 1\n"
+        + "* :bob@10.0.0.2:5001 MSG lobby 1\nbob< ACK lobby B.1")
+    let before = stage.journal
+    stage.play("% hold")
+    for number in 2...4 {
+      stage.send(
+        "bob",
+        "@msgid=B.\(number);prev=\(number - 1);time=T;version=9.3 "
+          + ":bob@10.0.0.2:5001 MSG lobby \(number)")
+    }
+    let written = stage.waiting.map(\.record)
+    func heard(_ records: [Record]) -> [String?] {
+      let restarted = PeerStage(journal: before + records)
+      return restarted.peer.replicaState().heard.map { stage.shownID($0) }
+    }
+    #expect(heard(written) == ["B.4"])
+    // The one in the middle did not reach the disk; bob was told of none of them and sends them again.
+    #expect(heard([written[0], written[2]]) == ["B.2"])
+    #expect(heard([written[1], written[2]]) == ["B.1"])
+  }
+
+  @Test("a list of members of which a crash has left the end is not a roster")
+  func tornListing() {
+    let stage = PeerStage.joined([
+      "lobby": ["bob@10.0.0.2:5001 online tags", "carol@10.0.0.3:5001 online tags"]
+    ])
+    let lines = stage.journal.map { String(decoding: $0.line, as: UTF8.self) }
+    let last = lines.lastIndex { $0.hasPrefix("MEMBER lobby bob") }
+    guard let last else {
+      Issue.record("the listing is not in the journal")
+      return
+    }
+    // What stood in the journal earlier is no part of it.
+    var torn = stage.journal
+    torn[last] = Record(line: Array("MEMBER lobby carol@10.0.0.3:5001 away tags".utf8))
+    #expect(PeerStage(journal: torn).peer.replicaState().groups.isEmpty)
+    #expect(PeerStage(journal: stage.journal).peer.replicaState().groups.count == 1)
+  }
 }
