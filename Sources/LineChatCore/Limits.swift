@@ -121,9 +121,6 @@ package enum Limits {
   /// a wire carries in a few round trips.
   package static let linkWindowBytes = 1 << 20
 
-  /// What a message takes on the wire besides its text, about.
-  package static let messageHeadBytes = 160
-
   /// Requests to the server, and messages of one lane handed to it, that have not been answered.
   package static let relayWindow = 256
 

@@ -101,4 +101,18 @@ struct PeerFindingTests {
     #expect(PeerStage(journal: torn).peer.replicaState().groups.isEmpty)
     #expect(PeerStage(journal: stage.journal).peer.replicaState().groups.count == 1)
   }
+
+  @Test("what is under way on a link is counted as it is, not after its first message")
+  func window() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    for _ in 0..<2 { stage.perform(.say(GroupName("lobby")!, "short")) }
+    let long = String(repeating: "x", count: 30_000)
+    for _ in 0..<80 { stage.perform(.say(GroupName("lobby")!, long)) }
+    stage.answers("10.0.0.2:5001", as: "bob")
+    #expect(stage.take("10.0.0.2:5001").count == 37)
+    stage.send("10.0.0.2:5001", "ACK lobby S1.1")
+    #expect(stage.take("10.0.0.2:5001").isEmpty)
+    stage.send("10.0.0.2:5001", "ACK lobby S1.4")
+    #expect(stage.take("10.0.0.2:5001").count == 2)
+  }
 }
