@@ -115,4 +115,30 @@ struct PeerFindingTests {
     stage.send("10.0.0.2:5001", "ACK lobby S1.4")
     #expect(stage.take("10.0.0.2:5001").count == 2)
   }
+
+  @Test("what is too long for the server that is found has failed, and holds up nothing")
+  func tooLongForServer() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play("~ server")
+    stage.perform(.say(GroupName("lobby")!, String(repeating: "x", count: 600)))
+    stage.perform(.say(GroupName("lobby")!, "short"))
+    stage.pass(seconds: 0.5)
+    stage.dials = []
+    stage.dialled("server")
+    stage.send("server", "INFO linechatd 1 protocol=1 server=00000000000000aa max-line=512")
+    stage.send("server", "@label=3 OK NICK alice")
+    stage.send("server", "@label=4 MEMBER lobby alice@10.0.0.1:5001 online tags")
+    stage.send("server", "@label=4 MEMBER lobby bob@relay online tags")
+    stage.send("server", "@label=4;version=9.4 OK JOIN lobby 2")
+    let sent = stage.take("server").filter { $0.contains("MSG") }
+    #expect(sent.count == 1 && sent[0].hasSuffix(";to=bob MSG lobby short"))
+    #expect(
+      stage.allNews.contains {
+        if case .delivery(_, _, _, .failed(let reason)) = $0 {
+          reason.contains("512")
+        } else {
+          false
+        }
+      })
+  }
 }
