@@ -28,6 +28,8 @@ final class Person {
   var dial: Dial?
   /// Not to be dialled before.
   var restsUntil: Int64 = 0
+  /// It has said that it listens: should a dial fail that was under way then, the next comes at once.
+  var wantsDial = false
 
   init(_ name: MemberName, _ host: Origin) {
     self.name = name
