@@ -33,8 +33,8 @@ step swift format lint --strict -r Sources Tests examples/bot
 step swift build
 step swift test "$@"
 step swift build -c release --product linechat-sim
-step .build/release/linechat-sim --minutes 0.5
-step .build/release/linechat-sim --nodes --minutes 0.5
+step .build/release/linechat-sim --seeds 140
+step .build/release/linechat-sim --nodes --seeds 1000
 # The README's first command: builds in release, and must show its chat to the end.
 step examples/quickstart.sh --once
 say "all passed"

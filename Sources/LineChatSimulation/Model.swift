@@ -311,6 +311,7 @@ final class Model {
   /// The person listens elsewhere; its program is told so but for the group that it is listed.
   func place(_ person: Person, at place: Place, joining name: GroupName) {
     person.restsUntil = 0
+    if !person.isReachable { person.wantsDial = true }
     guard place != person.place else { return }
     placings += 1
     person.place = place
