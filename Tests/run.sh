@@ -34,7 +34,7 @@ step swift build
 step swift test "$@"
 step swift build -c release --product linechat-sim
 step .build/release/linechat-sim --seeds 140
-step .build/release/linechat-sim --nodes --seeds 1000
+step .build/release/linechat-sim --nodes --seeds 550
 # The README's first command: builds in release, and must show its chat to the end.
 step examples/quickstart.sh --once
 say "all passed"

@@ -38,7 +38,9 @@ extension Peer {
         for lane in together { fail(least, in: lane, reason: reason) }
         continue
       }
-      for group in split(together) { relay(least, of: stream, group) }
+      for group in split(together) where uplink.asked.count < Limits.relayWindow {
+        relay(least, of: stream, group)
+      }
     }
     // The rest goes when replies have come.
     for lane in waiting { isHeldBack.insert(lanes[lane].contact) }
