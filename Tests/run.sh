@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything a change must pass, in one command: installs what the tests use, then reads the shell
-# scripts, checks the formatting, builds, tests, and runs the quickstart. Ends with a code other
-# than 0 at the first thing that fails.
+# scripts, checks the formatting, builds, tests, runs the simulator for a minute, and the quickstart.
+# Ends with a code other than 0 at the first thing that fails.
 #
 #   Tests/run.sh                       the lot
 #   Tests/run.sh --filter NetcatTests  what follows is handed to swift test
@@ -36,6 +36,9 @@ step shellcheck -x Tests/*.sh .ci/run examples/*.sh examples/lib/*.sh examples/l
 step swift format lint --strict -r Sources Tests examples/bot examples/evaluation/Sources
 step swift build
 step swift test "$@"
+step swift build -c release --product linechat-sim
+step .build/release/linechat-sim --seeds 140
+step .build/release/linechat-sim --nodes --seeds 550
 # The README's first command: builds in release, and must show its chat to the end.
 step examples/quickstart.sh --once
 say "all passed"

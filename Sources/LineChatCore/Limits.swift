@@ -121,9 +121,6 @@ package enum Limits {
   /// a wire carries in a few round trips.
   package static let linkWindowBytes = 1 << 20
 
-  /// What a message takes on the wire besides its text, about.
-  package static let messageHeadBytes = 160
-
   /// Requests to the server, and messages of one lane handed to it, that have not been answered.
   package static let relayWindow = 256
 
@@ -159,9 +156,10 @@ package enum Limits {
   /// The server's greeting, and its answer to our name, come within this time.
   package static let serverReplyMicroseconds: Int64 = 10_000_000
 
-  /// The pauses between tries to reach the server.
+  /// The pauses between tries to reach the server: with a try that was under way when it came back, and
+  /// its ten seconds, everybody knows it again within half a minute.
   package static let serverRetryLeastMicroseconds: Int64 = 500_000
-  package static let serverRetryMostMicroseconds: Int64 = 30_000_000
+  package static let serverRetryMostMicroseconds: Int64 = 15_000_000
 
   /// The pause after our name was refused: the connection that holds it may be our own, dead, and the
   /// server finds that out within a minute or so.

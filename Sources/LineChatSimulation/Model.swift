@@ -28,6 +28,8 @@ final class Person {
   var dial: Dial?
   /// Not to be dialled before.
   var restsUntil: Int64 = 0
+  /// It has said that it listens: should a dial fail that was under way then, the next comes at once.
+  var wantsDial = false
 
   init(_ name: MemberName, _ host: Origin) {
     self.name = name
@@ -309,6 +311,7 @@ final class Model {
   /// The person listens elsewhere; its program is told so but for the group that it is listed.
   func place(_ person: Person, at place: Place, joining name: GroupName) {
     person.restsUntil = 0
+    if !person.isReachable { person.wantsDial = true }
     guard place != person.place else { return }
     placings += 1
     person.place = place

@@ -412,7 +412,8 @@ extension Model {
     let person = dial.person
     for letter in person.lane where letter.path === dial { letter.path = nil }
     person.isReachable = false
-    person.restsUntil = now + Limits.retryLeastMicroseconds * 4 / 5
+    person.restsUntil = person.wantsDial ? 0 : now + Limits.retryLeastMicroseconds * 4 / 5
+    person.wantsDial = false
     notePresence(person)
   }
 

@@ -224,7 +224,10 @@ extension Model {
         return ask(.join(name, place), ":\(wire) JOIN \(name)", tags, asked)
       }
     }
-    if placement != nil { person.restsUntil = 0 }
+    if placement != nil {
+      person.restsUntil = 0
+      if !person.isReachable { person.wantsDial = true }
+    }
     noteTags(asked)
     if seat == nil { enter(person, name, isDurable: false) }
     if let group = groups[name] { list(group, asked.caller, asked.label, as: .join) }

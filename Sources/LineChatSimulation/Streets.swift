@@ -2,6 +2,7 @@
 // port, and for every two hosts whether what one sends reaches the other. A way that is cut keeps what
 // is sent on it until it is open again, or until the two ends give the connection up, as TCP does.
 
+import LineChatCore
 import LineProtocol
 
 struct Streets {
@@ -27,6 +28,8 @@ struct Streets {
   /// What waits for its way to be open: bytes, and word of a link's end.
   var stuck: [(Link, Link.Side)] = []
   var unheard: [(Link, Link.Side)] = []
+  /// Links whose one end is gone without a word: who is at the other one finds out by and by.
+  var vanished: [(Link, Link.Side)] = []
 
   func cuts(_ from: Int, _ to: Int) -> Bool { !cut.isEmpty && cut[Way(from: from, to: to)] != nil }
 
@@ -50,8 +53,10 @@ struct Streets {
 extension World {
   /// Connects to an address. The node is told `connected` or `refused`, or nothing where nobody is
   /// there.
-  func dial(_ endpoint: Endpoint, from node: Int, at source: IPAddress) -> Link {
-    let link = makeLink(node, -1, .tcp(source), endpoint: endpoint)
+  func dial(
+    _ endpoint: Endpoint, from node: Int, at source: IPAddress, key: Identity? = nil
+  ) -> Link {
+    let link = makeLink(node, -1, .tcp(source), key: key, endpoint: endpoint)
     link.pace = isHealing ? 0 : drawPace()
     note("link \(link.number): \(source) dials \(endpoint)")
     streets.dialled.removeAll(where: \.isGone)
@@ -98,6 +103,7 @@ extension World {
     link.isGone = true
     let delay = Int64(random(Streets.giveUpMicroseconds))
     guard link.node(side.other) >= 0 else { return }
+    streets.vanished.append((link, side.other))
     later(isHealing ? 10 : delay, wake: link.node(side.other), .reset(link))
   }
 
@@ -123,6 +129,8 @@ extension World {
   func mendAll() {
     streets.openAll()
     goOnWithStuck()
+    for (link, side) in streets.vanished { later(10, wake: link.node(side), .reset(link)) }
+    streets.vanished = []
   }
 
   private func goOnWithStuck() {

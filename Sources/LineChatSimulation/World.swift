@@ -104,6 +104,7 @@ final class World {
   }
 
   var nodeCount: Int { nodes.count }
+  func node(_ number: Int) -> (any Node)? { nodes.indices.contains(number) ? nodes[number] : nil }
 
   // MARK: What nodes do
 

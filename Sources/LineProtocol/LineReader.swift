@@ -105,7 +105,7 @@ package struct LineReader: ~Copyable {
   }
 
   /// The stream has ended in order. On a plain connection a last line without EOL counts; on one
-  /// that speaks tags it may be half of what its sender meant, and is dropped.
+  /// that speaks tags, if only in that line, it may be half of what its sender meant, and is dropped.
   package mutating func finish(isPlain: Bool) -> Item? {
     if isSpent { release() }
     if telnet.abandon() { takeStrayByte() }
@@ -114,7 +114,10 @@ package struct LineReader: ~Copyable {
       isDropping = false
       return nil
     }
-    return endLine(isCRPartOfEnd: false)
+    let last = endLine(isCRPartOfEnd: false)
+    // A program's first line, cut off: only programs say tags.
+    if case .line(let bytes)? = last, bytes.first == 0x40 { return nil }
+    return last
   }
 
   private mutating func release() {

@@ -29,11 +29,14 @@ struct LineChatSim: ParsableCommand {
   @Option(help: "How long to go on.")
   var minutes: Double?
 
-  @Option(help: "A fault to put in, to see it found: \(faults).")
+  @Option(help: "A fault to put in, to see it found: \(faults); with --nodes: \(nodeFaults).")
   var sabotage: String?
 
   @Flag(help: "Worlds with nodes.")
   var nodes = false
+
+  @Flag(help: "Put in every fault, one after the other, until a seed of the first 500 finds it.")
+  var prove = false
 
   @Flag(help: "Print every event as it happens.")
   var trace = false
@@ -42,26 +45,19 @@ struct LineChatSim: ParsableCommand {
   var events = 40
 
   private static let faults = Sabotage.allCases.map(\.rawValue).joined(separator: ", ")
+  private static let nodeFaults = NodeSabotage.allCases.map(\.rawValue).joined(separator: ", ")
 
   func run() throws {
-    var fault: Sabotage?
-    var nodeFault: NodeSabotage?
-    if let sabotage {
-      nodeFault = NodeSabotage(rawValue: sabotage)
-    }
-    if let sabotage, !nodes {
-      guard let known = Sabotage(rawValue: sabotage) else {
-        throw ValidationError("there is no fault \(sabotage); there are: \(Self.faults)")
-      }
-      fault = known
-    }
+    watchForTraps()
+    guard !prove else { return try proveCheckers() }
+    let fault = nodes ? nil : try known(Sabotage.self, Self.faults)
+    let nodeFault = nodes ? try known(NodeSabotage.self, Self.nodeFaults) : nil
     let end = minutes.map { seconds() + $0 * 60 } ?? .infinity
     let count = seeds ?? (minutes == nil ? 100 : .max)
     let start = seconds()
     var (done, failed, stepsDone) = (0, 0, 0)
     var hash: UInt64 = 0
     var counts: [String: Int] = [:]
-    watchForTraps()
     while done < count && seconds() < end && failed < 10 {
       let seed = firstSeed &+ UInt64(done)
       presentSeed = seed
@@ -88,6 +84,23 @@ struct LineChatSim: ParsableCommand {
       print(counts.keys.sorted().map { "\($0) \(counts[$0] ?? 0)" }.joined(separator: ", "))
     }
     if failed > 0 { throw ExitCode(1) }
+  }
+
+  private func known<Fault: RawRepresentable<String>>(
+    _ kind: Fault.Type, _ all: String
+  ) throws -> Fault? {
+    guard let sabotage else { return nil }
+    guard let fault = Fault(rawValue: sabotage) else {
+      throw ValidationError("there is no fault \(sabotage); there are: \(all)")
+    }
+    return fault
+  }
+
+  private func proveCheckers() throws {
+    var proof = Proof(steps: steps)
+    proof.run()
+    print("\(proof.count) faults, \(proof.isWhole ? "all" : "NOT all") found")
+    if !proof.isWhole { throw ExitCode(1) }
   }
 
   private func report(_ outcome: Outcome) {

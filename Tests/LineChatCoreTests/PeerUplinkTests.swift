@@ -127,7 +127,7 @@ struct PeerUplinkTests {
       """)
   }
 
-  @Test("the pauses grow to half a minute, with up to a fifth of each off")
+  @Test("the pauses grow to a quarter of a minute, with up to a fifth of each off")
   func pauses() {
     let stage = PeerStage()
     var pauses: [Double] = []
@@ -137,7 +137,7 @@ struct PeerUplinkTests {
       while stage.dials.isEmpty { stage.pass(seconds: 0.01) }
       pauses.append(Double(stage.now.monotonicMicroseconds - failed) / 1_000_000)
     }
-    for (pause, full) in zip(pauses, [0.5, 1, 2, 4, 8, 16, 30, 30, 30]) {
+    for (pause, full) in zip(pauses, [0.5, 1, 2, 4, 8, 15, 15, 15, 15]) {
       #expect(pause > full * 0.8 - 0.01 && pause < full + 0.02, "\(pauses)")
     }
     // Once reached, it begins anew.

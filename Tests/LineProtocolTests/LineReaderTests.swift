@@ -32,6 +32,8 @@ struct LineReaderTests {
     #expect(items("a\nQUIT\n", isPlain: false) == [.line("a"), .line("QUIT")])
     #expect(items("QUIT", isPlain: true) == [.line("QUIT")])
     #expect(items("", isPlain: true) == [])
+    #expect(items("@label=1 MSG lobby hal", isPlain: true) == [])
+    #expect(items("a\n@label=1 MSG lobby hal", isPlain: true) == [.line("a")])
     #expect(items("a\n\u{1}", isPlain: true) == [.line("a"), .refused(.badEncoding)])
     #expect(items("a\n\u{1}", isPlain: false) == [.line("a")])
     // Half an EOL is a lone CR.

@@ -29,7 +29,11 @@ struct ReferenceReader {
       add(line, eolBytes, to: &items)
     }
     items += marksLeft.map { _ in .timingMark }
-    if isPlain { add(Array(data), 1, to: &items) }
+    // Half a line with tags is a program's that was stopped.
+    var last: [Item] = items
+    add(Array(data), 1, to: &last)
+    let isTagged = last.last == .line(Array(data)) && data.first == 0x40
+    if isPlain && !isTagged { items = last }
     return items
   }
 

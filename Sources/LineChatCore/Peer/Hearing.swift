@@ -137,7 +137,14 @@ extension Peer {
   ) {
     var tags = Tags()
     tags["heard"] = Timestamp.text(message.receivedMicroseconds)
-    if let id = message.id { tags["msgid"] = id.description }
+    if let id = message.id {
+      tags["msgid"] = id.description
+      // A crash can leave this one and not what was written with it: then it was not heard, either.
+      if let stream = heard[id.stream] {
+        let before = stream.underWay.dropLast().last ?? stream.durable
+        if before > 0 { tags["prev"] = String(before) }
+      }
+    }
     tags["time"] = Timestamp.text(message.timeMicroseconds)
     if message.isUnverified {
       tags["unverified"] = message.unverifiedAddress?.description ?? "unix"

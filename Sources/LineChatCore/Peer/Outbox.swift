@@ -39,6 +39,8 @@ struct PeerLane {
   struct Entry {
     enum Told: UInt8 { case nothing, waiting, relayed }
     let sequence: UInt64
+    /// What it took on the link that it was sent on last.
+    var bytes = 0
     /// What its sender knows of it.
     var told = Told.nothing
   }
@@ -50,6 +52,8 @@ struct PeerLane {
   var queue: Deque<Entry> = []
   /// How many at the head have been sent on the present path.
   var sent = 0
+  /// What those take on the link.
+  var sentBytes = 0
   var path = Path.none
   /// The receiver's own number, for which it was sent again from the head.
   var resentFor: UInt64?

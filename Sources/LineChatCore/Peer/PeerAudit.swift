@@ -40,6 +40,7 @@ extension Peer {
     auditHeard(&audit)
     auditUplink(&audit)
     auditWork(&audit)
+    auditLimits(&audit)
     return audit
   }
 
@@ -219,6 +220,10 @@ extension Peer {
       audit.hold(
         zip(lane.queue, lane.queue.dropFirst()).allSatisfy { $0.sequence < $1.sequence },
         "\(what) is out of order")
+      audit.hold(
+        lane.sentBytes
+          == (lane.path == .direct ? lane.queue.prefix(lane.sent).reduce(0) { $0 + $1.bytes } : 0),
+        "\(what): \(lane.sentBytes) bytes under way")
       switch lane.path {
       case .none: audit.hold(lane.sent == 0, "\(what) has sent on no path")
       case .direct:
@@ -329,6 +334,31 @@ extension Peer {
     audit.hold(
       !isBusy || startedAt == nil || isShuttingDown
         || sweepAt <= time + Limits.idleSweepMicroseconds, "messages are not looked after")
+  }
+
+  /// Nothing grows beyond its limit.
+  private func auditLimits(_ audit: inout PeerAudit) {
+    audit.hold(outboxBytes <= Limits.outboxBytes, "\(outboxBytes) bytes wait")
+    audit.hold(outboxMessages <= Limits.outboxMessages, "\(outboxMessages) messages wait")
+    audit.hold(heard.count <= Limits.streamsHeard + 1, "\(heard.count) streams are known")
+    audit.hold(wanted.count <= Limits.groupsPerMember, "\(wanted.count) groups are wanted")
+    audit.hold(groups.count <= Limits.groupsPerMember + 1, "\(groups.count) groups are known")
+    audit.hold(sessionsHolding().count <= Limits.heldLines, "too many lines wait for a roster")
+    audit.hold(uplink.listing.count <= Limits.names, "a listing has no end")
+    audit.hold(
+      slots.values.allSatisfy { $0.count <= Limits.outstandingReplies + 1 },
+      "too many replies wait for one another")
+    let requests = uplink.asked.count { if case .say = $0.what { true } else { false } }
+    audit.hold(requests <= Limits.relayWindow, "\(requests) messages are with the server")
+    for index in contacts.indices {
+      // The last message goes out whole.
+      audit.hold(
+        contacts[index].unackedBytes <= Limits.linkWindowBytes + WireLimits.lineBytes,
+        "\(contacts[index].member.name)'s link has \(contacts[index].unackedBytes) bytes under way")
+    }
+    audit.hold(
+      unwrittenBytes <= Limits.unwrittenBytes + 2 * WireLimits.lineBytes,
+      "\(unwrittenBytes) bytes wait for the disk")
   }
 
   private func hasDeadline(_ kind: PeerDeadline.Kind) -> Bool {

@@ -72,7 +72,9 @@ extension Peer {
       buffer.append("\n")
       bytes = buffer.count - start
     }
+    lanes[lane].queue[lanes[lane].sent].bytes = bytes
     lanes[lane].sent += 1
+    lanes[lane].sentBytes += bytes
     if contacts[contact].unackedBytes == 0 { contacts[contact].movedAt = time }
     contacts[contact].unackedBytes += bytes
     contacts[contact].sentDirectly += 1
@@ -98,6 +100,7 @@ extension Peer {
     lanes[lane].path = .none
     lanes[lane].attempt = nextNumber()
     lanes[lane].sent = 0
+    lanes[lane].sentBytes = 0
     lanes[lane].resentFor = nil
   }
 
@@ -149,14 +152,9 @@ extension Peer {
   /// What is under way on the link is counted anew.
   private mutating func noteProgress(_ contact: Int32) {
     guard contacts[contact].link == .open else { return }
-    var bytes = 0
-    for lane in contacts[contact].lanes where lanes[lane].path == .direct && lanes[lane].sent > 0 {
-      let stream = lanes[lane].stream
-      let first = position(of: lanes[lane].queue[0].sequence, in: stream) ?? 0
-      let size = streams[stream].messages[first].text.count + Limits.messageHeadBytes
-      bytes += size * lanes[lane].sent
+    contacts[contact].unackedBytes = contacts[contact].lanes.reduce(0) { sum, lane in
+      sum + lanes[lane].sentBytes
     }
-    contacts[contact].unackedBytes = bytes
   }
 
   /// A netcat was written all that was sent, and has ended its side: that is all that can be known.
@@ -172,7 +170,10 @@ extension Peer {
   /// The first message of a lane is done with.
   mutating func takeFirst(of lane: Int32, _ state: DeliveryState) {
     guard let entry = lanes[lane].queue.popFirst() else { return }
-    if lanes[lane].sent > 0 { lanes[lane].sent -= 1 }
+    if lanes[lane].sent > 0 {
+      lanes[lane].sent -= 1
+      if lanes[lane].path == .direct { lanes[lane].sentBytes -= entry.bytes }
+    }
     tell(entry.sequence, of: lane, state)
     release(entry.sequence, of: lanes[lane].stream, from: lanes[lane].contact)
   }
@@ -183,8 +184,11 @@ extension Peer {
       return
     }
     let (contact, stream) = (lanes[lane].contact, lanes[lane].stream)
-    lanes[lane].queue.remove(at: index)
-    if index < lanes[lane].sent { lanes[lane].sent -= 1 }
+    let entry = lanes[lane].queue.remove(at: index)
+    if index < lanes[lane].sent {
+      lanes[lane].sent -= 1
+      if lanes[lane].path == .direct { lanes[lane].sentBytes -= entry.bytes }
+    }
     tell(sequence, of: lane, .failed(reason: reason))
     release(sequence, of: stream, from: contact)
     noteDone(contact, stream, only: sequence, failure: reason)
@@ -198,6 +202,7 @@ extension Peer {
     let (contact, stream) = (lanes[lane].contact, lanes[lane].stream)
     guard let last = lanes[lane].queue.last?.sequence else { return }
     lanes[lane].sent = 0
+    lanes[lane].sentBytes = 0
     while !lanes[lane].queue.isEmpty { takeFirst(of: lane, .failed(reason: reason)) }
     noteDone(contact, stream, through: last, failure: reason)
     dropDone(stream)

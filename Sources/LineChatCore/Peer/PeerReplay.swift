@@ -1,7 +1,7 @@
 // The journal's records, carried out on top of the snapshot:
 //
 //   @msgid=…;time=… :alice@… MSG lobby hi       said by us; its recipients are the roster as it is here
-//   @heard=…;msgid=…;time=… :bob@… MSG lobby hi  heard
+//   @heard=…;msgid=…;time=… :bob@… MSG lobby hi  heard; `prev` is what was heard of the stream before
 //   :bob@… ACK lobby <msgid>                     he has it, and all before it (`only`: it alone)
 //   @version=…;time=… :carol@… JOIN lobby        a change of a roster; also LEAVE and NICK
 //   MEMBER lobby carol@… online                  a listing, or what a member can do
@@ -49,6 +49,9 @@ extension Peer {
     }
     guard let id = line.tags["msgid"].flatMap({ MessageID($0) }) else { return }
     heardCount += 1
+    // What stood before it is lost, and so nobody was told that this one is here: it comes again.
+    let prev = line.tags["prev"].flatMap { UInt64($0) } ?? 0
+    guard prev <= heard[id.stream]?.durable ?? 0 else { return }
     let durable = max(heard[id.stream]?.durable ?? 0, id.sequence)
     heard[id.stream] = HeardStream(durable: durable, order: heardCount)
   }
@@ -186,9 +189,11 @@ extension Peer {
     let words = text.split(separator: " ")
     guard words.count == 2, let group = GroupName(words[0]), let count = Int(words[1]),
       let version = line.tags["version"].flatMap({ RosterVersion($0) }),
-      let entries = replayed.removeValue(forKey: group), entries.count >= count
+      let entries = replayed.removeValue(forKey: group)?.suffix(count),
+      // A crash can leave the end of a list, and not all of it.
+      Set(entries.map(\.member.name)).count == count
     else { return }
-    replace(group, Array(entries.suffix(count)), version, isTold: false)
+    replace(group, Array(entries), version, isTold: false)
     wanted.insert(group)
     leaving.remove(group)
     if let own = groups[group]?.roster[name] { place = own.member.place }

@@ -34,10 +34,28 @@ extension Peer {
       waiting.removeAll { nextToSend($0) == nil || isBeyondWindow($0) }
       guard let least = waiting.map({ sequenceToSend($0) }).min() else { return }
       let together = waiting.filter { sequenceToSend($0) == least }
-      for group in split(together) { relay(least, of: stream, group) }
+      if let reason = tooLong(least, of: stream) {
+        for lane in together { fail(least, in: lane, reason: reason) }
+        continue
+      }
+      for group in split(together) where uplink.asked.count < Limits.relayWindow {
+        relay(least, of: stream, group)
+      }
     }
     // The rest goes when replies have come.
     for lane in waiting { isHeldBack.insert(lanes[lane].contact) }
+  }
+
+  /// It was said when nobody knew how long a line this server takes. The server would answer it without
+  /// saying which it was, and what is behind it would wait for ever.
+  private func tooLong(_ sequence: UInt64, of stream: Int32) -> String? {
+    guard let index = position(of: sequence, in: stream) else { return nil }
+    let text = streams[stream].messages[index].text
+    let conversation = streams[stream].conversation
+    guard Record({ $0.append(conversation, text) }).line.count >= uplink.lineBytesMax else {
+      return nil
+    }
+    return "the server takes lines of at most \(uplink.lineBytesMax) bytes"
   }
 
   private func sequenceToSend(_ lane: Int32) -> UInt64 {

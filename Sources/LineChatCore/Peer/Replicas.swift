@@ -28,7 +28,7 @@ extension Peer {
   mutating func takeListing(
     of group: GroupName, _ entries: [Roster.Entry], _ version: RosterVersion?, for asked: Asked
   ) {
-    groups[group]?.isAsked = false
+    listingIsAnswered(group)
     guard let own = entries.first(where: { $0.member.name == name }) else {
       // We are not in it, whatever we thought.
       exit(group, reason: "the server says so")
@@ -48,6 +48,18 @@ extension Peer {
     retryAllHeld()
   }
 
+  /// One request for a roster is answered; another may be under way.
+  mutating func listingIsAnswered(_ group: GroupName) {
+    groups[group]?.isAsked = uplink.asked.contains { one in
+      switch one.what {
+      case .join(let other, _), .members(let other): other == group
+      case .nick, .leave, .identity, .groups, .say, .handOver: false
+      }
+    }
+    // Of one that we do not know to be in, nothing is kept without a question.
+    if let replica = groups[group], !replica.isIn, !replica.isAsked { groups[group] = nil }
+  }
+
   func hasLeftMeanwhile(_ group: GroupName) -> Refusal {
     Refusal(.notMember, .join, "you have left \(group) meanwhile")
   }
@@ -61,6 +73,7 @@ extension Peer {
     var gone = Set(old.map(\.handle).filter { $0 >= 0 })
     var replica = Replica(group)
     replica.isIn = true
+    replica.isAsked = groups[group]?.isAsked == true
     var names: Set<MemberName> = []
     for entry in entries where names.insert(entry.member.name).inserted {
       var entry = entry

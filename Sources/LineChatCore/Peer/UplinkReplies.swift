@@ -51,7 +51,7 @@ extension Peer {
       let written = word.flatMap { MemberName(bytes: $0) }
       nameIsOurs(written == wantedName ? written ?? wantedName : wantedName)
       if let mouth = asked.mouth { answerName(mouth) }
-    case .leave(let group): serverKnowsWeLeft(group)
+    case .leave(let group): leaveIsAnswered(group)
     case .join(let group, _), .members(let group):
       if case .join(_, .insteadOfAddress) = asked.what { uplink.isRelayForced = true }
       let written = word.flatMap { GroupName(bytes: $0) } ?? group
@@ -91,7 +91,7 @@ extension Peer {
     switch asked.what {
     case .nick(let wantedName): nameIsRefused(wantedName, refusal, for: asked.mouth)
     case .leave(let group):
-      if refusal.code.isFinal { serverKnowsWeLeft(group) } else { askLater(group) }
+      if refusal.code.isFinal { leaveIsAnswered(group) } else { askLater(group) }
     case .join(let group, let joining): joinIsRefused(group, joining, refusal, asked)
     case .members(let group): listingIsRefused(group, refusal)
     case .identity: resolveDoubt([])
@@ -136,6 +136,14 @@ extension Peer {
     }
   }
 
+  /// Another leave may be on its way behind a join that was asked for between the two: that one counts.
+  private mutating func leaveIsAnswered(_ group: GroupName) {
+    let isLast = !uplink.asked.contains { one in
+      if case .leave(let later) = one.what { later == group } else { false }
+    }
+    if isLast { serverKnowsWeLeft(group) }
+  }
+
   // MARK: Groups that were asked for
 
   private mutating func answerGroups(_ groups: [GroupCount], _ mouth: Mouth) {
@@ -154,7 +162,7 @@ extension Peer {
   private mutating func joinIsRefused(
     _ group: GroupName, _ joining: Asked.Joining, _ refusal: Refusal, _ asked: Asked
   ) {
-    groups[group]?.isAsked = false
+    listingIsAnswered(group)
     // Our address may be one that it does not let us have: others reach us through it then.
     if joining == .address,
       [.badAddress, .forbidden, .rateLimited].contains(refusal.code)
@@ -201,7 +209,7 @@ extension Peer {
   }
 
   private mutating func listingIsRefused(_ group: GroupName, _ refusal: Refusal) {
-    groups[group]?.isAsked = false
+    listingIsAnswered(group)
     // There is nobody in it, so neither are we. Of one that we do not know, nothing is kept.
     if refusal.code == .noSuchGroup || groups[group]?.isIn != true {
       exit(group, reason: refusal.text)

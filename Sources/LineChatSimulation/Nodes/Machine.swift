@@ -80,10 +80,16 @@ class Machine<C: Core & ~Copyable>: Node {
   func timer(_ which: Int, _ world: World) {}
   /// After each round.
   func check(_ world: World) {}
-  /// A line on its way to the core, where a fault is put in.
+  /// A line on its way to the core.
+  func listens(_ bytes: UnsafeRawBufferPointer, _ socket: Socket) {}
+  /// The same, where a fault is put in.
   func hears(_ line: [UInt8], _ socket: Socket, _ world: World) -> [UInt8]? { line }
   /// What is about to be written.
   func says(_ bytes: [UInt8], _ socket: Socket, _ world: World) -> [UInt8] { bytes }
+  /// What was written in a round, to whom.
+  func wrote(_ all: [(Socket, [UInt8])], _ world: World) {}
+  /// The key that it shows.
+  var key: Identity? { nil }
   func persists(_ record: Record, _ ticket: Ticket, _ world: World) { disk.persist(record, ticket) }
   func notes(_ record: Record, _ world: World) { disk.note(record) }
   func persisted(_ ticket: Ticket, _ isWritten: Bool, _ world: World) {
@@ -258,7 +264,7 @@ class Machine<C: Core & ~Copyable>: Node {
 
   /// The time of the next event: it always goes on.
   func moment(_ world: World) -> Instant {
-    last = max(last + 1, world.now - slept)
+    last = max(last + 1, (isAsleep ? asleepSince : world.now) - slept)
     return Instant(
       monotonicMicroseconds: last, wallMicroseconds: world.now + world.calendarShift + calendarShift
     )

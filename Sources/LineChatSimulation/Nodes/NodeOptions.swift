@@ -5,8 +5,8 @@ import LineChatCore
 /// What happens to machines and ways now and then.
 enum Mishap: String, CaseIterable, Sendable {
   case kill, powerCut, reset, silence, partition, sleep, clockJump
-  case diskFull, diskSlow
-  case serverKill, serverAway, serverLost, serverRestored
+  case diskFull, diskFails, diskSlow
+  case serverKill, serverAway, serverLost, serverRestored, serverDiskFull
   /// A host has another address; its old one, port and all, may be another's soon.
   case move
   case stranger
@@ -34,6 +34,8 @@ package struct NodeOptions: Sendable {
   var groups = 1
   /// Names that anybody may take.
   var hasSharedNames = false
+  /// All take the same port where it is free: one that another had is as good as one's own.
+  var hasSamePorts = false
   /// Microseconds between what an owner does, at most.
   var pauseMicrosecondsMax = 1_000_000
   var burstMax = 1
@@ -66,6 +68,7 @@ package struct NodeOptions: Sendable {
     snapshotsOneIn = draw(20, 200, 2_000)
     for mishap in Mishap.allCases where draw(0, 1) == 1 { mishaps.append(mishap) }
     if draw(0, 0, 0, 1) == 1 { mishaps = [] }
+    hasSamePorts = draw(0, 1) == 1
     for deed in Deed.allCases where draw(0, 1) == 1 {
       deeds += Array(repeating: deed, count: deed == .say ? draw(2, 6) : draw(1, 2))
     }
@@ -76,7 +79,7 @@ package struct NodeOptions: Sendable {
     return """
       nodes=\(nodes) \(shares) netcats=\(netcats) listeners=\(listeners) groups=\(groups) \
       pause=\(pauseMicrosecondsMax)us burst=\(burstMax) snapshots=1/\(snapshotsOneIn) \
-      stalls=\(stallsOneIn == 0 ? "none" : "1/\(stallsOneIn)")\(hasSharedNames ? " shared-names" : "") \
+      stalls=\(stallsOneIn == 0 ? "none" : "1/\(stallsOneIn)")\(hasSharedNames ? " shared-names" : "")\(hasSamePorts ? " same-ports" : "") \
       deeds=\(Deed.allCases.filter(deeds.contains).map(\.rawValue).joined(separator: ",")) \
       mishaps=\(mishaps.map(\.rawValue).joined(separator: ","))/\(mishapPauseMicrosecondsMax)us
       """

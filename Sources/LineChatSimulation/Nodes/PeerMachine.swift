@@ -28,9 +28,23 @@ final class PeerMachine: Machine<Peer> {
   private(set) var calls: [UInt64: (call: Call, since: Int64)] = [:]
   private var callNumber: UInt64 = 0
   private(set) var isServerThere = false
+  /// Somebody has the name that the server may have given it; it waits for that to be cleared up.
+  private(set) var nameTaken: MemberName?
   /// The port that is taken where none was had before.
-  private var port: UInt16 { UInt16(5_000 + number) }
+  private let port: UInt16
   private var serverSession: SessionID?
+  override var key: Identity? { ownKey }
+  private let ownKey: Identity?
+  /// Members whose leave it knows of, by the group that they left.
+  private(set) var gone: [GroupName: Set<MemberName>] = [:]
+
+  /// Rosters on their way to the disk.
+  private var listings: [Ticket: GroupName] = [:]
+
+  // For faults that are put in.
+  var neighbours: [PeerMachine] = []
+  var latestChange: [GroupName: Message.Heard] = [:]
+  var heldNews: News?
 
   init(
     _ label: String, _ name: MemberName, _ address: IPAddress, _ witness: Witness, _ world: World
@@ -42,6 +56,9 @@ final class PeerMachine: Machine<Peer> {
     // One that does not listen either hands over what it says as a netcat does: there is no receipt, and
     // nothing that this world's witness could follow.
     isTransient = world.random(1...100) <= options.transientShare && !isRelay
+    port = options.hasSamePorts ? 5_001 : UInt16(5_001 + witness.actors.count)
+    // Without a key, a name belongs to the host where it was taken.
+    ownKey = options.mishaps.contains(.move) ? Identity(fingerprint: "SHA256:\(label)") : nil
     actor = witness.makeActor(label, isProgram: true)
     actor.names.insert(name)
     let journal: Journal<SimulatedDisk>
@@ -74,13 +91,15 @@ final class PeerMachine: Machine<Peer> {
       let faults = core.restore(state, now: now)
       if let fault = faults.first { world.fail("in the snapshot of \(label): \(fault)") }
     }
-    for record in records where !isLost(record, world) {
+    for record in records where !isForgotten(record, world) {
       world.note("\(label) replays \(Ear.text(record.line))")
       do throws(Refusal) { try core.replay(record, now: now) } catch {
         world.fail("\(Ear.text(record.line)) is not replayed: \(error.text)")
       }
       witness.found(record, by: self, world)
     }
+    witness.checkKept(core.replicaState(), by: self, world)
+    (gone, latestChange, heldNews) = ([:], [:], nil)
   }
 
   override func state() -> [UInt8] { encoded(core.replicaState()) }
@@ -106,10 +125,13 @@ final class PeerMachine: Machine<Peer> {
     for call in calls.keys.sorted() {
       switch calls[call]?.call {
       case .join(let group), .leave(let group): actor.unsure.insert(group)
-      case .rename, .say, .members, nil: break
+      case .say(let said): said.isUntold = true
+      case .rename, .members, nil: break
       }
     }
-    calls = [:]
+    (calls, listings) = ([:], [:])
+    // What ends with the connection is not promised to be there after a crash.
+    if isTransient { actor.unsure.formUnion(actor.isIn) }
     actor.generation += 1
   }
 
@@ -202,7 +224,9 @@ final class PeerMachine: Machine<Peer> {
     while core.hasNews {
       var news: [News] = []
       core.takeNews { news.append($0) }
-      for one in news where world.failure == nil { hear(one, world) }
+      for one in news where world.failure == nil {
+        for one in spoil(one, world) { hear(one, world) }
+      }
     }
   }
 
@@ -215,12 +239,22 @@ final class PeerMachine: Machine<Peer> {
       witness.told(state, of: id, for: name, to: self, world)
     case .named(let name): actor.names.insert(name)
     case .placed(let place): actor.places.insert(place)
-    case .serverIsThere: isServerThere = true
+    case .serverIsThere:
+      isServerThere = true
+      nameTaken = nil
     case .serverIsAway: isServerThere = false
     case .exited(let group, let reason):
+      gone[group] = nil
       if !reason.isEmpty { actor.unsure.insert(group) }
-    case .serverIsTried, .nameIsTaken, .reachable, .entered, .joined, .left, .renamed, .moved,
-      .presence, .linkUp, .linkIdle, .linkDown, .connected, .disconnected, .refused:
+    case .entered(let group, _, _): gone[group] = nil
+    case .left(let member, let group, _): gone[group, default: []].insert(member.name)
+    case .joined(let member, let group): gone[group]?.remove(member.name)
+    case .renamed(let member, let name):
+      for group in gone.keys { gone[group]?.remove(name) }
+      for socket in sockets where socket.peerName == member.name { socket.peerName = name }
+    case .nameIsTaken(let name, _): nameTaken = name
+    case .serverIsTried, .reachable, .moved, .presence, .linkUp, .linkIdle,
+      .linkDown, .connected, .disconnected, .refused:
       break
     }
   }
@@ -252,6 +286,77 @@ final class PeerMachine: Machine<Peer> {
     if sockets.count > 200 { world.fail("\(label) has \(sockets.count) connections") }
   }
 
-  private func spoil(_ state: inout ReplicaState, _ world: World) {}
-  private func isLost(_ record: Record, _ world: World) -> Bool { false }
+  // MARK: Lines
+
+  var hasServer: Bool { isUp && isServerThere && serverSession.flatMap { socket(of: $0) } != nil }
+  func isServer(_ socket: Socket) -> Bool { socket.id != nil && socket.id == serverSession }
+  func member(_ world: World) -> Member {
+    let status = core.status(now: moment(world))
+    return Member(name: status.name, place: status.place ?? .relay)
+  }
+
+  /// A line that was for another.
+  func overhears(_ line: [UInt8], _ world: World) {
+    guard let session = serverSession, core.accepts(session) else { return }
+    line.withUnsafeBytes { bytes in
+      tell(world) { core, now in core.receive(.line(bytes), from: session, now: now) }
+    }
+    requestRound(world)
+  }
+
+  override func persists(_ record: Record, _ ticket: Ticket, _ world: World) {
+    if let group = listedGroup(record) { listings[ticket] = group }
+    write(record, ticket, world)
+  }
+  /// A roster that could not be written is not known after a crash; the server tells of it with what
+  /// happens next in the group.
+  override func persisted(_ ticket: Ticket, _ isWritten: Bool, _ world: World) {
+    if let group = listings.removeValue(forKey: ticket), !isWritten { actor.unsure.insert(group) }
+    super.persisted(ticket, isWritten, world)
+  }
+
+  private func listedGroup(_ record: Record) -> GroupName? {
+    let line = try? Message(parsing: String(decoding: record.line, as: UTF8.self))
+    guard case .ok(.members, let text)? = line?.content else { return nil }
+    return text.split(separator: " ").first.flatMap { GroupName($0) }
+  }
+
+  override func hears(_ line: [UInt8], _ socket: Socket, _ world: World) -> [UInt8]? {
+    spoilHeard(line, socket, world)
+  }
+  override func says(_ bytes: [UInt8], _ socket: Socket, _ world: World) -> [UInt8] {
+    spoilSaid(bytes, socket, world)
+  }
+
+  override func listens(_ bytes: UnsafeRawBufferPointer, _ socket: Socket) {
+    guard socket.side == .client, !isServer(socket), bytes.starts(with: "INFO ".utf8) else {
+      return
+    }
+    let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+    let name = words.first { $0.hasPrefix("name=") }
+    socket.peerName = name.flatMap { MemberName($0.dropFirst(5)) }
+  }
+
+  override func wrote(_ all: [(Socket, [UInt8])], _ world: World) {
+    for (socket, bytes) in all {
+      for line in bytes.split(separator: 0x0A) where world.failure == nil {
+        check(line, socket, world)
+      }
+    }
+  }
+
+  /// It acknowledges what it has, and says nothing in a group to those who it knows have left it.
+  private func check(_ line: ArraySlice<UInt8>, _ socket: Socket, _ world: World) {
+    guard line.contains(0x4D) || line.contains(0x41) else { return }
+    guard let message = try? Message(parsing: String(decoding: line, as: UTF8.self)) else { return }
+    switch message.content {
+    case .ack(_, let id): witness.acknowledged(id, by: self, world)
+    case .msg(let group, _):
+      var names = (message.tags["to"] ?? "").split(separator: ",").compactMap { MemberName($0) }
+      if let name = socket.peerName { names.append(name) }
+      guard let leaver = names.first(where: { gone[group]?.contains($0) == true }) else { return }
+      world.fail("\(label) says something in \(group) to \(leaver), who it knows has left")
+    default: break
+    }
+  }
 }

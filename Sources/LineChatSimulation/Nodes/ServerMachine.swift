@@ -26,6 +26,8 @@ final class ServerMachine: Machine<Directory> {
   private var id: UInt64 = 0
   private var versionStart: UInt64 = 0
   private var backup: SimulatedDisk?
+  private var register = Register()
+  private var membersThen: Register.Members = [:]
   /// How often it has been started anew: what it had not kept is gone.
   private(set) var starts = 0
 
@@ -52,6 +54,7 @@ final class ServerMachine: Machine<Directory> {
     let now = moment(world)
     id = stored.flatMap { UInt64($0.server, radix: 16) } ?? world.random.next()
     versionStart = max((stored?.start ?? 0) + 1, UInt64(now.wallMicroseconds / 1_000_000))
+    if world.options.nodes.sabotage == .serverRepeatsVersions { versionStart = 1 }
     var configuration = Directory.Configuration()
     configuration.version = "1"
     configuration.serverID = id
@@ -66,11 +69,22 @@ final class ServerMachine: Machine<Directory> {
       let faults = core.restore(stored.state, now: now)
       if let fault = faults.first { world.fail("in the server's snapshot: \(fault)") }
     }
-    for record in records {
+    for record in records where !isLost(world) {
       do throws(Refusal) { try core.replay(record, now: now) } catch {
         world.fail("\(Ear.text(record.line)) is not replayed: \(error.text)")
       }
     }
+    do throws(Wrong) { try register.check(core.durableState()) } catch { world.fail(error.what) }
+  }
+
+  private func isLost(_ world: World) -> Bool {
+    world.options.nodes.sabotage == .serverForgets && world.chance(3)
+  }
+
+  override func crash(_ world: World, losesPower: Bool) {
+    guard isUp else { return }
+    super.crash(world, losesPower: losesPower)
+    register.stopped()
   }
 
   override func state() -> [UInt8] {
@@ -89,22 +103,62 @@ final class ServerMachine: Machine<Directory> {
     if let problem = audit.problems.first { world.fail("the server's books are wrong: \(problem)") }
   }
 
+  // MARK: What it says
+
+  override func listens(_ bytes: UnsafeRawBufferPointer, _ socket: Socket) {
+    guard let message = try? Message(parsing: String(decoding: bytes, as: UTF8.self)) else {
+      return
+    }
+    register.asked(message, on: socket.link.number)
+  }
+
+  override func wrote(_ all: [(Socket, [UInt8])], _ world: World) {
+    var lines: [(Int, Bool, Message)] = []
+    for (socket, bytes) in all where socket.side == .server {
+      let isDurable =
+        switch world.node(socket.link.client) {
+        case let peer as PeerMachine: !peer.isTransient
+        case let netcat as Netcat: netcat.listens != nil
+        default: false
+        }
+      for line in bytes.split(separator: 0x0A) where Register.matters(line) {
+        guard let message = try? Message(parsing: String(decoding: line, as: UTF8.self)) else {
+          continue
+        }
+        lines.append((socket.link.number, isDurable, message))
+      }
+    }
+    do throws(Wrong) {
+      try register.said(lines, server: id) { group in
+        RosterVersion(start: versionStart, number: core.rosterNumbers.groups[group] ?? 0)
+      }
+    } catch {
+      world.fail("the server: \(error.what)")
+    }
+  }
+
   // MARK: What befalls its directory
 
   /// Keeps a copy of what is on the disk, as one does at night.
-  func backUp() { backup = isUp ? disk.disk.afterCrash(.everything) : platter }
+  func backUp() {
+    guard isUp else { return }
+    backup = disk.disk.afterCrash(.everything)
+    membersThen = register.members
+  }
 
   /// While it is down: the copy is put back.
   func restoreBackup(_ world: World) {
     guard let backup else { return }
     world.note("the server's directory is put back")
     platter = backup
+    register.putBack(membersThen)
   }
 
   /// While it is down: everything is gone.
   func loseDirectory(_ world: World) {
     world.note("the server's directory is lost")
     platter = SimulatedDisk(sectorBytes: 512)
+    register.forgetMembers()
   }
 }
 

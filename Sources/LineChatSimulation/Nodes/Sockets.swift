@@ -33,6 +33,8 @@ final class Socket {
   /// When a dial, or the other side's last words, have taken too long.
   var deadline: Int64?
   var route = Route()
+  /// Who has answered there.
+  var peerName: MemberName?
 
   init(_ link: Link, _ side: Link.Side, lineBytesMax: Int) {
     self.link = link
@@ -45,7 +47,7 @@ final class Socket {
 extension Machine where C: ~Copyable {
   /// Connects to an address for a session of the core.
   func dial(_ id: SessionID, _ endpoint: Endpoint, _ world: World) {
-    let link = world.dial(endpoint, from: number, at: address)
+    let link = world.dial(endpoint, from: number, at: address, key: key)
     let socket = Socket(link, .client, lineBytesMax: WireLimits.lineBytes)
     socket.id = id
     socket.route = Route(local: Endpoint(address: address, port: 40_000), remote: endpoint)
@@ -166,6 +168,7 @@ extension Machine where C: ~Copyable {
       return tell(world) { core, now in core.receive(item, from: id, now: now) }
     }
     world.note("\(label) \(socket.link.number)> \(Ear.text(bytes))")
+    listens(bytes, socket)
     guard world.options.nodes.sabotage != nil else {
       return tell(world) { core, now in core.receive(item, from: id, now: now) }
     }
@@ -253,13 +256,16 @@ extension Machine where C: ~Copyable {
       }
       said.append((socket, pieces.flatMap { Array($0) }))
     }
+    var written: [(Socket, [UInt8])] = []
     for (socket, bytes) in said where socket.end != .reset {
       if bytes.last != 0x0A { world.fail("what is written does not end with a line") }
       world.hash(bytes)
       let bytes = world.options.nodes.sabotage == nil ? bytes : says(bytes, socket, world)
       world.note("\(label) \(socket.link.number)< \(Ear.text(bytes))")
       world.write(bytes, to: socket.link, from: socket.side)
+      written.append((socket, bytes))
     }
+    if !written.isEmpty { wrote(written, world) }
     settle(world)
     for socket in sockets { afterRound(socket, world) }
     sockets.removeAll { socket in

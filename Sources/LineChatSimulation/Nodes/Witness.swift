@@ -31,6 +31,10 @@ final class Actor {
   var unsure: Set<GroupName> = []
   /// What it was shown, by number.
   var shown: Set<Int> = []
+  /// The number of the latest that it was shown of each stream, and so has on its disk.
+  var heardUpTo: [UInt64: UInt64] = [:]
+  /// The latest time of a message it was shown whose sender's clock was not far ahead.
+  var believed = Int64.min
   /// The latest that it was shown, by sender and conversation.
   var latest: [String: Int] = [:]
   /// Its own latest time, and the latest number of each of its streams.
@@ -71,9 +75,12 @@ final class Said {
   var id: MessageID?
   var time: Int64?
   var reports: [Report] = []
-  /// Starts of the server when it was said.
-  var serverStarts = 0
   let saidAt: Int64
+  /// What its sender had been shown is not after this.
+  let floor: Int64
+  let generation: Int
+  /// Its sender was not told any more what became of it at first.
+  var isUntold = false
 
   init(
     _ number: Int, _ actor: Actor, _ target: Target, _ recipients: [MemberName]?, _ text: String,
@@ -85,6 +92,8 @@ final class Said {
     self.recipients = recipients
     self.text = text
     saidAt = now
+    floor = actor.believed
+    generation = actor.generation
   }
 
   var isAccepted: Bool { if case .accepted = state { true } else { false } }
@@ -92,7 +101,9 @@ final class Said {
   /// What keeps its order: what is said in a group, or to a person under one name.
   var conversation: String {
     switch target {
-    case .group(let group): "\(actor.number) \(group)".lowercased()
+    // Of somebody with netcat each connection is a sender of its own.
+    case .group(let group):
+      "\(actor.number).\(actor.isProgram ? 0 : generation) \(group)".lowercased()
     case .person: "\(actor.number) @\(id.map { hexadecimal($0.stream) } ?? "")"
     }
   }
@@ -172,7 +183,7 @@ final class Witness {
   ) {
     let holders = holders(name)
     let earlier = said.reports.last { one in
-      one.generation == said.actor.generation && isSame(one.name, name)
+      one.generation == said.actor.generation && one.name == name
     }
     if let earlier, earlier.state.isFinal {
       world.fail("m\(said.number) is \(state) for \(name) after \(earlier.state)")
@@ -185,7 +196,7 @@ final class Witness {
         world.fail("m\(said.number) is said to be delivered to \(name), who does not have it")
       }
     case .sent:
-      if holders.allSatisfy(\.isProgram) {
+      if !holders.isEmpty && holders.allSatisfy(\.isProgram) {
         world.fail("m\(said.number) is said to be sent to \(name), who is a program")
       }
     case .takenOver, .relayed, .waiting, .failed: break
@@ -196,14 +207,14 @@ final class Witness {
   /// one group already and not in the other, one's own too.
   private func isFor(_ recipients: [MemberName], _ names: [MemberName], _ actor: Actor) -> Bool {
     let others = recipients.filter { names.contains($0) || !actor.names.contains($0) }
-    return others.count == names.count
-      && zip(others, names).allSatisfy { $0 == $1 || isSame($0, $1) }
+    return [recipients, others].contains { list in
+      list.count == names.count && zip(list, names).allSatisfy { isPerhapsSame($0, $1) }
+    }
   }
 
-  /// Two names that only one has ever had.
-  private func isSame(_ one: MemberName, _ other: MemberName) -> Bool {
-    let (first, second) = (holders(one), holders(other))
-    return first.count == 1 && second.count == 1 && first[0] === second[0]
+  /// Two names that one and the same has had.
+  private func isPerhapsSame(_ one: MemberName, _ other: MemberName) -> Bool {
+    one == other || holders(one).contains { $0.names.contains(other) }
   }
 
   // MARK: Hearing
@@ -222,6 +233,10 @@ final class Witness {
     do throws(Wrong) {
       try check(message, said)
       try show(said, to: node.actor)
+      let ahead = message.timeMicroseconds - message.receivedMicroseconds
+      if ahead != 0, ahead <= Limits.clockSkewMicroseconds {
+        node.actor.believed = max(node.actor.believed, message.timeMicroseconds)
+      }
     } catch {
       world.fail("\(node.label) is shown m\(said.number): \(error.what)")
     }
@@ -229,14 +244,15 @@ final class Witness {
 
   private func check(_ message: ChatMessage, _ said: Said) throws(Wrong) {
     guard message.text.utf8.elementsEqual(said.text.utf8) else {
-      throw Wrong("it reads \(message.text)")
+      throw Wrong("it reads \(message.text), not \(said.text)")
     }
     switch (message.conversation, said.target) {
     case (.group(let one), .group(let other)) where one == other: break
     case (.person(let name), .person) where said.actor.names.contains(name): break
     default: throw Wrong("it was not said in \(message.conversation)")
     }
-    guard said.actor.names.contains(message.from.name),
+    let isGuest = !said.actor.isProgram && "\(message.from.name)".hasPrefix("guest")
+    guard isGuest || said.actor.names.contains(message.from.name),
       said.actor.places.contains(message.from.place) || !said.actor.isProgram
     else { throw Wrong("it is from \(message.from), not from \(said.actor.label)") }
     guard let id = message.id, said.id == nil || said.id == id else {
@@ -248,6 +264,9 @@ final class Witness {
       guard code == .internalError, said.actor.generation > generation else {
         throw Wrong("it was refused (\(code))")
       }
+    }
+    if case .asked = said.state, said.actor.isProgram, said.actor.generation == said.generation {
+      throw Wrong("its sender does not know yet whether it is on the disk")
     }
     let skew = abs(message.timeMicroseconds - message.receivedMicroseconds)
     if let time = said.time, message.timeMicroseconds != time, skew > 0 {
@@ -269,6 +288,9 @@ final class Witness {
       throw Wrong("after m\(latest)")
     }
     actor.latest[said.conversation] = said.number
+    if let id = said.id {
+      actor.heardUpTo[id.stream] = max(actor.heardUpTo[id.stream] ?? 0, id.sequence)
+    }
     if let recipients = said.recipients {
       let isMeant = recipients.contains { actor.names.contains($0) }
       if !isMeant { throw Wrong("it was for \(recipients)") }
@@ -279,12 +301,20 @@ final class Witness {
   /// shown now.
   func found(_ record: Record, by node: PeerMachine, _ world: World) {
     guard let message = try? Message(parsing: String(decoding: record.line, as: UTF8.self)),
-      message.tags["heard"] != nil, message.tags["unverified"] == nil
+      message.tags["unverified"] == nil
     else { return }
+    guard message.tags["heard"] != nil else { return foundOwn(message, node, world) }
     let text: String
     switch message.content {
     case .msg(_, let said), .pm(_, let said): text = said
     default: return
+    }
+    // What stood before it in the journal is lost: it is taken for not heard.
+    if let id = message.tags["msgid"].flatMap({ MessageID($0) }),
+      let prev = message.tags["prev"].flatMap({ UInt64($0) }),
+      prev > node.actor.heardUpTo[id.stream] ?? 0
+    {
+      return
     }
     guard let said = find(text) else {
       return world.fail("\(node.label) has \(text) in its journal, which nobody has said")
@@ -296,6 +326,33 @@ final class Witness {
     } catch {
       world.fail("\(node.label) finds m\(said.number): \(error.what)")
     }
+  }
+
+  /// What it has said is on its disk: so it is said, whatever its owner was told.
+  func foundOwn(_ message: Message, _ node: PeerMachine, _ world: World) {
+    let text: String
+    switch message.content {
+    case .msg(_, let said), .pm(_, let said): text = said
+    default: return
+    }
+    guard let id = message.tags["msgid"].flatMap({ MessageID($0) }), let said = find(text),
+      said.actor === node.actor
+    else { return world.fail("\(node.label) finds \(message) in its journal, and has not said it") }
+    guard !said.isAccepted else { return }
+    if case .refused(let code, _) = said.state, code != .internalError {
+      return world.fail("m\(said.number) was refused (\(code)), and is in the journal")
+    }
+    said.state = .accepted
+    said.isUntold = true
+    do throws(Wrong) { try learn(id, of: said) } catch { return world.fail(error.what) }
+    actor(said, had: id, message.tags["time"].flatMap { Timestamp.microseconds($0) } ?? .min)
+  }
+
+  private func actor(_ said: Said, had id: MessageID, _ time: Int64) {
+    let actor = said.actor
+    said.time = time
+    actor.time = max(actor.time, time)
+    actor.sequences[id.stream] = max(actor.sequences[id.stream] ?? 0, id.sequence)
   }
 
   private func own(_ message: ChatMessage, of node: PeerMachine, _ world: World) {
@@ -311,6 +368,9 @@ final class Witness {
     do throws(Wrong) { try learn(id, of: said) } catch { return world.fail(error.what) }
     if message.timeMicroseconds <= actor.time {
       world.fail("the times of \(node.label) do not rise")
+    }
+    if message.timeMicroseconds <= said.floor {
+      world.fail("m\(said.number) is stamped before what its sender had read")
     }
     actor.time = message.timeMicroseconds
     if id.sequence <= actor.sequences[id.stream] ?? 0 {

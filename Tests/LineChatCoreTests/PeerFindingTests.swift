@@ -1,0 +1,144 @@
+// What the simulator has found in nodes, each as the shortest script that shows it.
+
+import LineChatCore
+import LineProtocol
+import Testing
+
+@Suite("Findings in nodes")
+struct PeerFindingTests {
+  @Test("the answer to an earlier leave says nothing about a later one")
+  func laterLeave() {
+    let stage = PeerStage.joined(["lobby": []])
+    stage.play(
+      """
+      me> JOIN lobby
+      server< @label=3 JOIN lobby :5001
+      me> LEAVE lobby
+      * exited lobby
+      me< done
+      server< @label=4 LEAVE lobby
+      me> JOIN lobby
+      server< @label=5 JOIN lobby :5001
+      server> @label=3 MEMBER lobby alice@10.0.0.1:5001 online tags
+      server> @label=3;version=9.1 OK JOIN lobby 1
+      * entered lobby 1 new
+      me< {*}
+      me> LEAVE lobby
+      * exited lobby
+      me< done
+      server< @label=6 LEAVE lobby
+      server> @label=4 OK LEAVE lobby
+      """)
+    #expect(stage.peer.replicaState().leaving == ["lobby"])
+    stage.play(
+      """
+      server> @label=5 MEMBER lobby alice@10.0.0.1:5001 online tags
+      server> @label=5;version=9.2 OK JOIN lobby 1
+      me< ERR not-member JOIN you have left lobby meanwhile
+      server> @label=6 OK LEAVE lobby
+      """)
+    #expect(stage.peer.replicaState().leaving == [])
+    #expect(stage.peer.status(now: stage.now).groups == [])
+  }
+
+  @Test("a join that is refused ends no other question about the group")
+  func refusedJoin() {
+    let stage = PeerStage.joined(["ops": []])
+    stage.play(
+      """
+      me> JOIN lobby
+      server< @label=3 JOIN lobby :5001
+      server> @version=9.5;time=T :bob@10.0.0.2:5001 JOIN lobby
+      server< @label=4 MEMBERS lobby
+      server> @label=3 ERR internal JOIN the change could not be written to disk
+      me< ERR internal JOIN the change could not be written to disk
+      server> @version=9.6;time=T :bob@10.0.0.2:5001 LEAVE lobby
+      server> @label=4 ERR no-such-group MEMBERS there is no group lobby
+      """)
+    #expect(stage.peer.status(now: stage.now).groups.map(\.name) == [GroupName("ops")!])
+  }
+
+  @Test("what a crash leaves of one write is not heard without what stood before it")
+  func tornWrite() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    stage.open("bob", from: "10.0.0.2")
+    stage.play(
+      "bob> @msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby 1\n"
+        + "* :bob@10.0.0.2:5001 MSG lobby 1\nbob< ACK lobby B.1")
+    let before = stage.journal
+    stage.play("% hold")
+    for number in 2...4 {
+      stage.send(
+        "bob",
+        "@msgid=B.\(number);prev=\(number - 1);time=T;version=9.3 "
+          + ":bob@10.0.0.2:5001 MSG lobby \(number)")
+    }
+    let written = stage.waiting.map(\.record)
+    func heard(_ records: [Record]) -> [String?] {
+      let restarted = PeerStage(journal: before + records)
+      return restarted.peer.replicaState().heard.map { stage.shownID($0) }
+    }
+    #expect(heard(written) == ["B.4"])
+    // The one in the middle did not reach the disk; bob was told of none of them and sends them again.
+    #expect(heard([written[0], written[2]]) == ["B.2"])
+    #expect(heard([written[1], written[2]]) == ["B.1"])
+  }
+
+  @Test("a list of members of which a crash has left the end is not a roster")
+  func tornListing() {
+    let stage = PeerStage.joined([
+      "lobby": ["bob@10.0.0.2:5001 online tags", "carol@10.0.0.3:5001 online tags"]
+    ])
+    let lines = stage.journal.map { String(decoding: $0.line, as: UTF8.self) }
+    let last = lines.lastIndex { $0.hasPrefix("MEMBER lobby bob") }
+    guard let last else {
+      Issue.record("the listing is not in the journal")
+      return
+    }
+    // What stood in the journal earlier is no part of it.
+    var torn = stage.journal
+    torn[last] = Record(line: Array("MEMBER lobby carol@10.0.0.3:5001 away tags".utf8))
+    #expect(PeerStage(journal: torn).peer.replicaState().groups.isEmpty)
+    #expect(PeerStage(journal: stage.journal).peer.replicaState().groups.count == 1)
+  }
+
+  @Test("what is under way on a link is counted as it is, not after its first message")
+  func window() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    for _ in 0..<2 { stage.perform(.say(GroupName("lobby")!, "short")) }
+    let long = String(repeating: "x", count: 30_000)
+    for _ in 0..<80 { stage.perform(.say(GroupName("lobby")!, long)) }
+    stage.answers("10.0.0.2:5001", as: "bob")
+    #expect(stage.take("10.0.0.2:5001").count == 37)
+    stage.send("10.0.0.2:5001", "ACK lobby S1.1")
+    #expect(stage.take("10.0.0.2:5001").isEmpty)
+    stage.send("10.0.0.2:5001", "ACK lobby S1.4")
+    #expect(stage.take("10.0.0.2:5001").count == 2)
+  }
+
+  @Test("what is too long for the server that is found has failed, and holds up nothing")
+  func tooLongForServer() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play("~ server")
+    stage.perform(.say(GroupName("lobby")!, String(repeating: "x", count: 600)))
+    stage.perform(.say(GroupName("lobby")!, "short"))
+    stage.pass(seconds: 0.5)
+    stage.dials = []
+    stage.dialled("server")
+    stage.send("server", "INFO linechatd 1 protocol=1 server=00000000000000aa max-line=512")
+    stage.send("server", "@label=3 OK NICK alice")
+    stage.send("server", "@label=4 MEMBER lobby alice@10.0.0.1:5001 online tags")
+    stage.send("server", "@label=4 MEMBER lobby bob@relay online tags")
+    stage.send("server", "@label=4;version=9.4 OK JOIN lobby 2")
+    let sent = stage.take("server").filter { $0.contains("MSG") }
+    #expect(sent.count == 1 && sent[0].hasSuffix(";to=bob MSG lobby short"))
+    #expect(
+      stage.allNews.contains {
+        if case .delivery(_, _, _, .failed(let reason)) = $0 {
+          reason.contains("512")
+        } else {
+          false
+        }
+      })
+  }
+}
