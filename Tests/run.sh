@@ -1,6 +1,6 @@
 #!/bin/sh
 # Everything a change must pass, in one command: installs what the tests use, then reads the shell
-# scripts, checks the formatting, builds, tests, runs the simulator for a minute, and the quickstart.
+# scripts, checks the formatting, builds, tests, runs the simulator with fixed seeds, and the quickstart.
 # Ends with a code other than 0 at the first thing that fails.
 #
 #   Tests/run.sh                       the lot
