@@ -163,6 +163,18 @@ struct PeerDeliveryTests {
       """)
   }
 
+  @Test("outcomes come in the order in which it was said, where all are waited for equally long")
+  func outcomes() {
+    let stage = PeerStage.joined(["lobby": [PeerDeliveryTests.bob]])
+    for number in 1...50 { stage.perform(.say(GroupName("lobby")!, "\(number)")) }
+    // He does not answer the dial.
+    stage.pass(seconds: 1.5)
+    let outcomes = stage.allNews.compactMap { news -> String? in
+      if case .answer(_, .receipt(let receipt)) = news { receipt.message.text } else { nil }
+    }
+    #expect(outcomes == (1...50).map(String.init))
+  }
+
   @Test("direct, through the server, and direct again: each time from the oldest without a receipt")
   func paths() {
     let stage = PeerStage.joined(["lobby": [PeerDeliveryTests.bob]])

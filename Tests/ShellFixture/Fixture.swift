@@ -91,7 +91,7 @@ final class Fixture {
     case "type": terminal.setText(rest)
     case "bell": terminal.bell()
     case "clear": terminal.clearScreen()
-    case "crash": fatalError("as asked")
+    case "crash": preconditionFailure("as asked")
     case "no-completion": completes = false
     case "exit": exit(3)
     case "recurse": terminal.print(StyledText("\(sum(from: 0))"))

@@ -24,9 +24,14 @@ struct PeerDeadline: Comparable {
   }
 
   let at: Int64
+  /// Rises with each: of those at the same moment the earlier one comes first, as senders are answered in
+  /// the order in which they spoke.
+  let number: UInt64
   let kind: Kind
 
-  static func < (one: PeerDeadline, other: PeerDeadline) -> Bool { one.at < other.at }
+  static func < (one: PeerDeadline, other: PeerDeadline) -> Bool {
+    (one.at, one.number) < (other.at, other.number)
+  }
 }
 
 extension Peer {
@@ -123,7 +128,7 @@ extension Peer {
     if deadlines.count >= Limits.deadlinesLeast + 4 * alive + 2 * claims.count {
       deadlines = .init(deadlines.unordered.filter { isDue($0.kind) })
     }
-    deadlines.insert(PeerDeadline(at: time + microseconds, kind: kind))
+    deadlines.insert(PeerDeadline(at: time + microseconds, number: nextNumber(), kind: kind))
   }
 
   /// Whether it was not overtaken by events.
