@@ -1,0 +1,2 @@
+import ArgumentParser
+struct Soak: ParsableCommand { @Option var minutes = 60.0 }
