@@ -9,7 +9,7 @@ import TestSupport
 
 struct Faults: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Nodes behind a bad network that are killed at random: nothing lost, twice, unordered.",
+    abstract: "Nodes behind a bad network, killed at random: nothing lost, twice or out of order.",
     discussion: """
       Each node says a part of the messages, to two groups and to each other one alone, and is reached \
       by the server and the others through proxies that do what networks do. A message counts as \
@@ -52,16 +52,10 @@ struct Faults: ParsableCommand {
 
   func run() throws {
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
-    let town = try Town(nodes: nodes, hasProxies: true)
-    print("seed \(seed), \(nodes) nodes, in \(town.directory)")
-    var run = FaultRun(town, seed: seed, seconds: minutes * 60, perSecond: messagesPerSecond)
-    let isGood = try run.run(patience: patience)
-    if isGood && !options.keep {
-      town.removeDirectory()
-    } else {
-      print("the logs and what was written are in \(town.directory)")
+    try Town.visit(nodes: nodes, hasProxies: true, seed: seed, options) { town in
+      var run = FaultRun(town, seed: seed, seconds: minutes * 60, perSecond: messagesPerSecond)
+      return try run.run(patience: patience)
     }
-    if !isGood { throw ExitCode(1) }
   }
 }
 
@@ -120,25 +114,10 @@ private struct FaultRun {
     }
   }
 
-  /// Until nobody waits for anything. False: not in time, or interrupted.
   private mutating func calm(until end: Double) throws -> Bool {
-    var nextLook = 0.0
-    while clock.seconds < end {
-      try turn(perSecond: nil)
-      if clock.seconds >= nextLook, speakers.allSatisfy(\.isIdle) {
-        let waiting = town.nodes.map { town.stats(of: $0.name)?["outbox-messages"] }
-        if waiting.allSatisfy({ $0 == 0 }) { return true }
-        let words = zip(town.nodes, waiting).map { "\($0.name) \($1.map(String.init) ?? "?")" }
-        clock.say("messages that wait: " + words.joined(separator: ", "))
-        nextLook = clock.seconds + 1
-      }
-      if Interruption.hasCome() {
-        complaints.append("interrupted while messages were waiting")
-        return false
-      }
-    }
-    complaints.append("messages still wait, long after everything was healed")
-    return false
+    let reason = try Calm.wait(town, speakers, clock, until: end) { try turn(perSecond: nil) }
+    if let reason { complaints.append(reason) }
+    return reason == nil
   }
 
   private mutating func turn(perSecond: Double?) throws {

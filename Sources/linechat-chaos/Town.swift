@@ -2,6 +2,7 @@
 // stand between them: one on each node's way to the server, and one before the address at which the
 // others reach it.
 
+import ArgumentParser
 import Foundation
 import Glibc
 import LineChat
@@ -173,5 +174,22 @@ final class Town {
     for proxy in uplinks + inlets { proxy.stop() }
   }
 
-  func removeDirectory() { try? FileManager.default.removeItem(atPath: directory) }
+  /// Starts a town and does something with it that says whether all was well; ends with exit code 1, and
+  /// keeps the directory, where it was not.
+  static func visit(
+    nodes count: Int, hasProxies: Bool, seed: UInt64, _ options: TownOptions,
+    _ body: (Town) throws -> Bool
+  ) throws {
+    let town = try Town(nodes: count, hasProxies: hasProxies)
+    print("seed \(seed), \(count) nodes, in \(town.directory)")
+    let outcome = Result { try body(town) }
+    if case .success(true) = outcome, !options.keep {
+      town.removeDirectory()
+    } else {
+      print("the logs and what was written are in \(town.directory)")
+    }
+    if try !outcome.get() { throw ExitCode(1) }
+  }
+
+  private func removeDirectory() { try? FileManager.default.removeItem(atPath: directory) }
 }

@@ -19,9 +19,14 @@ struct Verdict {
 
   var isGood: Bool { lost == 0 && twice == 0 && outOfOrder == 0 && wrong == 0 }
 
+  /// Of whom alone something is expected; nil: nobody else has spoken.
+  private let nodes: Set<String>?
+
   private static let findingsMost = 20
 
-  init(_ ledger: Ledger, in town: Town) {
+  /// `hasOthers`: people who are no nodes have spoken, too, and are passed over.
+  init(_ ledger: Ledger, in town: Town, hasOthers: Bool = false) {
+    nodes = hasOthers ? Set(town.nodes.map(\.name)) : nil
     for resident in town.nodes {
       var found = found(in: "\(town.profile(of: resident.name))/log", of: resident.name)
       for (stream, fates) in ledger.fates.sorted(by: { $0.key < $1.key })
@@ -114,7 +119,9 @@ struct Verdict {
   }
 
   private mutating func take(_ message: Message, _ holder: String, _ found: inout [Stream: [Int]]) {
-    guard let sender = message.source?.name.description else { return }
+    guard let sender = message.source?.name.description, nodes?.contains(sender) != false else {
+      return
+    }
     let stream: Stream
     let text: String
     switch message.content {
