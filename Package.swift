@@ -152,7 +152,7 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "LineChat", "TestSupport", "linechat", "uptime-bot",
+        "LineChat", "TestSupport", "linechat", "linechat-chaos", "linechatd", "uptime-bot",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -33,7 +33,12 @@ struct Faults: ParsableCommand {
   @Option(help: "How many seconds everything may take to arrive when nothing is wrong any more.")
   var patience = 330.0
 
+  @Option(help: "A fault to put into a log at the end, to see it found: \(faults).")
+  var sabotage: Sabotage?
+
   @OptionGroup var options: TownOptions
+
+  private static let faults = Sabotage.allCases.map(\.rawValue).joined(separator: ", ")
 
   func validate() throws {
     guard minutes > 0, minutes <= 10_080 else {
@@ -54,7 +59,7 @@ struct Faults: ParsableCommand {
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     try Town.visit(nodes: nodes, hasProxies: true, seed: seed, options) { town in
       var run = FaultRun(town, seed: seed, seconds: minutes * 60, perSecond: messagesPerSecond)
-      return try run.run(patience: patience)
+      return try run.run(patience: patience, sabotage)
     }
   }
 }
@@ -79,7 +84,7 @@ private struct FaultRun {
     weather = Weather(over: town, for: seconds, random: SplitMix64(state: random.next()))
   }
 
-  mutating func run(patience: Double) throws -> Bool {
+  mutating func run(patience: Double, _ sabotage: Sabotage?) throws -> Bool {
     try storm()
     let healed = clock.seconds
     try weather.clear()
@@ -88,6 +93,7 @@ private struct FaultRun {
     let took = clock.seconds - healed
     try town.stopAll()
     for resident in town.all { complaints += resident.ownEnds }
+    try sabotage?.apply(to: town, ledger)
     let verdict = Verdict(ledger, in: town)
     report(verdict, isDone ? String(format: "%.1f", took) : "not in time")
     return verdict.isGood && complaints.isEmpty && isDone

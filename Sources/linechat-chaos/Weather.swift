@@ -34,6 +34,7 @@ struct Weather {
   private var random: SplitMix64
   private var links: [Link] = []
   private let town: Town
+  private let seconds: Double
   private var nextNodeKill: Double
   private var nextServerKill: Double
   /// Who is started again when.
@@ -46,6 +47,7 @@ struct Weather {
   init(over town: Town, for seconds: Double, random: SplitMix64) {
     self.town = town
     self.random = random
+    self.seconds = seconds
     nextNodeKill = min(Weather.nodeKillSeconds, seconds / 4)
     nextServerKill = min(Weather.serverKillSeconds, seconds / 2)
     for proxy in town.uplinks + town.inlets {
@@ -92,8 +94,17 @@ struct Weather {
     let fault = Fault.allCases[Int.random(in: 0..<Fault.allCases.count, using: &random)]
     faults[fault, default: 0] += 1
     links[index].fault = fault
-    links[index].until = now + (Bool.random(using: &random) ? draw(0.1, 1.5) : draw(1.5, 12))
+    links[index].until = now + drawLength()
     try begin(fault, on: links[index].proxy)
+  }
+
+  /// Most are short; some last for longer than a server waits for a sign of life.
+  private mutating func drawLength() -> Double {
+    switch Int.random(in: 0..<100, using: &random) {
+    case ..<50: draw(0.1, 1.5)
+    case ..<93: draw(1.5, 12)
+    default: draw(1.5, min(130, seconds / 4))
+    }
   }
 
   private mutating func begin(_ fault: Fault, on proxy: FaultProxy) throws {
