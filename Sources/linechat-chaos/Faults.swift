@@ -12,7 +12,8 @@ struct Faults: ParsableCommand {
     abstract: "Nodes behind a bad network, killed at random: nothing lost, twice or out of order.",
     discussion: """
       Each node says a part of the messages, to two groups and to each other one alone, and is reached \
-      by the server and the others through proxies that do what networks do. A message counts as \
+      by the server and the others through proxies that do what networks do; with four nodes or more the \
+      last one is reached through the server alone. A message counts as \
       accepted when its node has answered OK. When the time is over everything heals; then each \
       accepted message must be in the log of each of those it is for, once, and in its sender's order. \
       A message whose node was killed before it answered may be there, once.

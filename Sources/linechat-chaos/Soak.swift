@@ -22,7 +22,7 @@ struct Soak: ParsableCommand {
   var seed: UInt64?
 
   @Option(help: "How many nodes, 2 to 8.")
-  var nodes = 3
+  var nodes = 4
 
   @Option(help: "How many people with netcat, 1 to 1000.")
   var people = 10

@@ -60,13 +60,16 @@ final class Resident {
 }
 
 final class Town {
+  /// With so many nodes or more the last one does not listen: it is reached through the server alone.
+  private static let relayLeast = 4
+
   static let names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"]
 
   let directory: String
   let server: Resident
   let nodes: [Resident]
   let groups: [(name: String, members: [String])]
-  /// On the way to the server, and to the node, one for each node.
+  /// On the way to the server, one for each node; and to each node that listens.
   let uplinks: [FaultProxy]
   let inlets: [FaultProxy]
   let serverAddress: ListenAddress
@@ -97,21 +100,24 @@ final class Town {
       ])
     var (uplinks, inlets, nodes): ([FaultProxy], [FaultProxy], [Resident]) = ([], [], [])
     for (index, name) in names.enumerated() {
-      let host = IPAddress(v4: 0x7F00_0002 + UInt32(index))
-      guard let own = Endpoint(address: host, port: try TestListener.unusedPort()) else {
-        throw TestFailure("there is no port to be had")
-      }
-      var words = [try Town.path(of: "linechat"), "node", "--listen", "\(own)"]
-      words += ["--name", name, "--data-dir", "\(directory)/profiles", "--server"]
-      if hasProxies {
-        // Whoever looks at where a connection comes from sees no difference.
-        let uplink = try FaultProxy(to: target, source: .client)
-        let inlet = try FaultProxy(to: own, at: host, source: .client)
-        uplinks.append(uplink)
-        inlets.append(inlet)
-        words += ["\(uplink.endpoint)", "--announce", "\(inlet.endpoint)"]
+      var words = [try Town.path(of: "linechat"), "node", "--name", name]
+      words += ["--data-dir", "\(directory)/profiles"]
+      // Whoever looks at where a connection comes from sees no difference.
+      if hasProxies { uplinks.append(try FaultProxy(to: target, source: .client)) }
+      words += ["--server", "\(uplinks.last?.endpoint ?? target)"]
+      if count >= Town.relayLeast && index == count - 1 {
+        words += ["--relay"]
       } else {
-        words += ["\(target)"]
+        let host = IPAddress(v4: 0x7F00_0002 + UInt32(index))
+        guard let own = Endpoint(address: host, port: try TestListener.unusedPort()) else {
+          throw TestFailure("there is no port to be had")
+        }
+        words += ["--listen", "\(own)"]
+        if hasProxies {
+          let inlet = try FaultProxy(to: own, at: host, source: .client)
+          inlets.append(inlet)
+          words += ["--announce", "\(inlet.endpoint)"]
+        }
       }
       words += groups.filter { $0.members.contains(name) }.map(\.name)
       nodes.append(Resident(name: name, log: "\(directory)/\(name).err", words))

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("linechat-chaos", .serialized, .ownThread, .timeLimit(.minutes(20)))
+@Suite("linechat-chaos", .ownThread, .timeLimit(.minutes(20)))
 struct ChaosTests {
   /// How it ended, and its table: `lost 0`.
   private struct Outcome {
