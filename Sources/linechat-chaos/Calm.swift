@@ -1,4 +1,5 @@
-// The end of a run: nothing more is said, and it is waited until nothing waits for anybody.
+// The end of a run: nothing more is said, and it is waited until nothing waits for anybody, and each knows
+// who is in its groups.
 
 import TestSupport
 
@@ -12,7 +13,7 @@ enum Calm {
       try turn()
       if clock.seconds >= nextLook, speakers.allSatisfy(\.isIdle) {
         let waiting = town.nodes.map { town.stats(of: $0.name)?["outbox-messages"] }
-        if waiting.allSatisfy({ $0 == 0 }) { return nil }
+        if waiting.allSatisfy({ $0 == 0 }) { return disagreement(town, until: end - clock.seconds) }
         let words = zip(town.nodes, waiting).map { "\($0.name) \($1.map(String.init) ?? "?")" }
         clock.say("messages that wait: " + words.joined(separator: ", "))
         nextLook = clock.seconds + 1
@@ -22,5 +23,13 @@ enum Calm {
       }
     }
     return "messages still wait, long after the end"
+  }
+
+  /// Whether somebody's rosters are not what they were in the beginning, as nobody has left.
+  private static func disagreement(_ town: Town, until seconds: Double) -> String? {
+    for node in town.nodes {
+      do { try town.wait(until: node.name, within: max(1, seconds)) } catch { return "\(error)" }
+    }
+    return nil
   }
 }

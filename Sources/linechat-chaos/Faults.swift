@@ -94,6 +94,7 @@ private struct FaultRun {
     let took = clock.seconds - healed
     try town.stopAll()
     for resident in town.all { complaints += resident.ownEnds }
+    for speaker in speakers { complaints += speaker.heardWrongly.prefix(10) }
     try sabotage?.apply(to: town, ledger)
     let verdict = Verdict(ledger, in: town)
     report(verdict, isDone ? String(format: "%.1f", took) : "not in time")
@@ -162,10 +163,13 @@ private struct FaultRun {
     row("reported as failed", ledger.count(.failed))
     row("delivered", verdict.delivered)
     row("delivered of those without an answer", verdict.unknownDelivered)
+    row("heard at once by people at nodes", speakers.reduce(0) { $0 + $1.heardCount })
+    row("heard twice or out of order there", speakers.reduce(0) { $0 + $1.heardWrongly.count })
     row("lost", verdict.lost)
     row("twice", verdict.twice)
     row("out of order", verdict.outOfOrder)
     row("nobody has said it", verdict.wrong)
+    row("times that do not rise", verdict.timesWrong)
     row("kills of nodes", weather.nodeKills)
     row("kills of the server", weather.serverKills)
     for fault in Weather.Fault.allCases { row(fault.name, weather.faults[fault] ?? 0) }

@@ -2,6 +2,8 @@
 // destination are numbered from 1; sender, destination and number are their text, so each can be told
 // from every other in whatever log it is found.
 
+import LineProtocol
+
 /// Everything that one says to one group, or to one person.
 struct Stream: Hashable, Comparable, CustomStringConvertible {
   let sender: String
@@ -21,6 +23,20 @@ struct Stream: Hashable, Comparable, CustomStringConvertible {
     let words = text.split(separator: " ", omittingEmptySubsequences: false)
     guard words.count == 3, words[0] == sender, words[1] == destination else { return nil }
     return Int(words[2])
+  }
+}
+
+extension Stream {
+  /// Whose stream a message is of that was heard, or is in a log, and its text.
+  static func saying(_ message: Message) -> (Stream, String)? {
+    guard let sender = message.source?.name.description else { return nil }
+    switch message.content {
+    case .msg(let group, let text):
+      return (Stream(sender: sender, destination: group.description, isPrivate: false), text)
+    case .pm(let recipient, let text):
+      return (Stream(sender: sender, destination: "\(recipient)", isPrivate: true), text)
+    default: return nil
+    }
   }
 }
 

@@ -83,6 +83,7 @@ private struct SoakRun {
     let isDone = try calm(until: clock.seconds + 330)
     try town.stopAll()
     for resident in town.all { complaints += resident.ownEnds }
+    for speaker in speakers { complaints += speaker.heardWrongly.prefix(10) }
     let verdict = Verdict(ledger, in: town, hasOthers: true)
     let isFlat = report(verdict)
     return isFlat && isDone && verdict.isGood && complaints.isEmpty

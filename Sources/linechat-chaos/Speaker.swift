@@ -1,5 +1,5 @@
-// One who speaks through a node's own socket: says what is due, reads the answers, and comes back when
-// the node was away. It never waits.
+// One who speaks through a node's own socket: says what is due, reads the answers and what others say, and
+// comes back when the node was away. It never waits.
 
 import LineChat
 import LineChatCore
@@ -20,6 +20,11 @@ final class Speaker {
   private var labels = 0
   private var credit = 0.0
   private var lastTurn = Deadline.now
+  /// The latest that was heard of each who speaks to it.
+  private var heard: [Stream: Int] = [:]
+  private(set) var heardCount = 0
+  /// What was heard again, or behind a later one.
+  private(set) var heardWrongly: [String] = []
 
   /// A node takes 1,024 at a time; beyond this nothing more is said until it has answered.
   private static let askedMost = 400
@@ -108,13 +113,24 @@ final class Speaker {
   private func readAll() throws {
     while let client, client.hasInput {
       guard let line = try client.line() else { throw TestFailure("the node has gone") }
-      // What it hears is looked at in the logs.
-      if line.hasPrefix("@label=") { take(line) }
+      guard let message = try? Message(parsing: line) else { continue }
+      if message.source == nil { take(message) } else { hear(message) }
     }
   }
 
-  private func take(_ line: String) {
-    guard let message = try? Message(parsing: line),
+  /// Not all of it is heard here, as the node may be killed before it has told it; the logs have it all.
+  private func hear(_ message: Message) {
+    guard let (stream, text) = Stream.saying(message), let number = stream.number(in: text) else {
+      return
+    }
+    heardCount += 1
+    let last = heard[stream] ?? 0
+    if number <= last { heardWrongly.append("\(name) heard \(stream) \(number) behind \(last)") }
+    heard[stream] = max(last, number)
+  }
+
+  private func take(_ message: Message) {
+    guard
       let label = message.tags["label"].flatMap({ Int($0) }),
       let (stream, number) = asked.removeValue(forKey: label)
     else { return }

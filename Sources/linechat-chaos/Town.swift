@@ -143,8 +143,8 @@ final class Town {
     try? ListenAddress(parsing: "unix:\(profile(of: name))/node.sock")
   }
 
-  /// Until a node knows all who are in its groups.
-  private func wait(until name: String, within seconds: Double) throws {
+  /// Until a node knows all who are in its groups, and nobody else.
+  func wait(until name: String, within seconds: Double) throws {
     try eventually(within: seconds, "\(name) knows everybody; see \(directory)") {
       for group in groups where group.members.contains(name) {
         guard try known(to: name, in: group.name) == Set(group.members) else { return false }

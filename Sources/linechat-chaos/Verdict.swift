@@ -12,12 +12,14 @@ struct Verdict {
   var outOfOrder = 0
   /// Nobody has said it, or it was refused; or a line that is none.
   var wrong = 0
+  /// Said no later than what the same one had said there before.
+  var timesWrong = 0
   /// Those without an answer that are there.
   var unknownDelivered = 0
   /// The first of what is wrong, for people.
   private(set) var findings: [String] = []
 
-  var isGood: Bool { lost == 0 && twice == 0 && outOfOrder == 0 && wrong == 0 }
+  var isGood: Bool { lost == 0 && twice == 0 && outOfOrder == 0 && wrong == 0 && timesWrong == 0 }
 
   /// Of whom alone something is expected; nil: nobody else has spoken.
   private let nodes: Set<String>?
@@ -92,6 +94,7 @@ struct Verdict {
   /// The numbers of each stream as they stand in a node's logs, one file after the other.
   private mutating func found(in folder: String, of holder: String) -> [Stream: [Int]] {
     var found: [Stream: [Int]] = [:]
+    var times: [Stream: String] = [:]
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     for name in names.sorted(by: Verdict.isOlder) where name.contains(".log") {
       guard let data = FileManager.default.contents(atPath: "\(folder)/\(name)") else { continue }
@@ -100,7 +103,7 @@ struct Verdict {
           complain(\.wrong, 1, "\(holder)'s \(name) has a line that is none")
           continue
         }
-        take(message, holder, &found)
+        take(message, holder, &found, &times)
       }
     }
     return found
@@ -118,24 +121,21 @@ struct Verdict {
     return parts(one) < parts(other)
   }
 
-  private mutating func take(_ message: Message, _ holder: String, _ found: inout [Stream: [Int]]) {
-    guard let sender = message.source?.name.description, nodes?.contains(sender) != false else {
-      return
-    }
-    let stream: Stream
-    let text: String
-    switch message.content {
-    case .msg(let group, let said):
-      stream = Stream(sender: sender, destination: group.description, isPrivate: false)
-      text = said
-    case .pm(let recipient, let said):
-      stream = Stream(sender: sender, destination: "\(recipient)", isPrivate: true)
-      text = said
-    default: return
-    }
+  private mutating func take(
+    _ message: Message, _ holder: String, _ found: inout [Stream: [Int]],
+    _ times: inout [Stream: String]
+  ) {
+    guard let (stream, text) = Stream.saying(message), nodes?.contains(stream.sender) != false
+    else { return }
     guard let number = stream.number(in: text) else {
       return complain(\.wrong, 1, "\(holder) has '\(text)' of \(stream)")
     }
     found[stream, default: []].append(number)
+    let time = message.tags["time"] ?? ""
+    if time <= times[stream] ?? "" {
+      complain(
+        \.timesWrong, 1, "\(holder) has \(stream) \(number) of \(time), no later than before")
+    }
+    times[stream] = time
   }
 }
