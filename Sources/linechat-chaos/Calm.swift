@@ -6,14 +6,17 @@ import TestSupport
 enum Calm {
   /// Why not everything has arrived; nil where it has.
   static func wait(
-    _ town: Town, _ speakers: [Speaker], _ clock: Clock, until end: Double, turn: () throws -> Void
+    _ town: Town, _ speakers: [Speaker], _ clock: Clock, until end: Double,
+    hasOthers: Bool = false, turn: () throws -> Void
   ) throws -> String? {
     var nextLook = 0.0
     while clock.seconds < end {
       try turn()
       if clock.seconds >= nextLook, speakers.allSatisfy(\.isIdle) {
         let waiting = town.nodes.map { town.stats(of: $0.name)?["outbox-messages"] }
-        if waiting.allSatisfy({ $0 == 0 }) { return disagreement(town, until: end - clock.seconds) }
+        if waiting.allSatisfy({ $0 == 0 }) {
+          return disagreement(town, hasOthers, within: end - clock.seconds)
+        }
         let words = zip(town.nodes, waiting).map { "\($0.name) \($1.map(String.init) ?? "?")" }
         clock.say("messages that wait: " + words.joined(separator: ", "))
         nextLook = clock.seconds + 1
@@ -26,9 +29,15 @@ enum Calm {
   }
 
   /// Whether somebody's rosters are not what they were in the beginning, as nobody has left.
-  private static func disagreement(_ town: Town, until seconds: Double) -> String? {
+  private static func disagreement(
+    _ town: Town, _ hasOthers: Bool, within seconds: Double
+  ) -> String? {
     for node in town.nodes {
-      do { try town.wait(until: node.name, within: max(1, seconds)) } catch { return "\(error)" }
+      do {
+        try town.wait(until: node.name, within: max(1, seconds), hasOthers: hasOthers)
+      } catch {
+        return "\(error)"
+      }
     }
     return nil
   }

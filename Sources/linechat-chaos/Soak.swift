@@ -140,7 +140,9 @@ private struct SoakRun {
   }
 
   private mutating func calm(until end: Double) throws -> Bool {
-    let reason = try Calm.wait(town, speakers, clock, until: end) { try turn(perSecond: nil) }
+    let reason = try Calm.wait(town, speakers, clock, until: end, hasOthers: true) {
+      try turn(perSecond: nil)
+    }
     if let reason { complaints.append(reason) }
     return reason == nil
   }

@@ -143,17 +143,20 @@ final class Town {
     try? ListenAddress(parsing: "unix:\(profile(of: name))/node.sock")
   }
 
-  /// Until a node knows all who are in its groups, and nobody else.
-  func wait(until name: String, within seconds: Double) throws {
+  /// Until a node knows all who are in its groups; and nobody else, unless people are there who are no
+  /// nodes.
+  func wait(until name: String, within seconds: Double, hasOthers: Bool = false) throws {
     try eventually(within: seconds, "\(name) knows everybody; see \(directory)") {
       for group in groups where group.members.contains(name) {
-        guard try known(to: name, in: group.name) == Set(group.members) else { return false }
+        let known = known(to: name, in: group.name)
+        let wanted = Set(group.members)
+        guard hasOthers ? known.isSuperset(of: wanted) : known == wanted else { return false }
       }
       return true
     }
   }
 
-  private func known(to name: String, in group: String) throws -> Set<String> {
+  private func known(to name: String, in group: String) -> Set<String> {
     guard let group = GroupName(group),
       let dialogue = try? Dialogue.withNode(in: profile(of: name)),
       let answer = try? dialogue.ask(.members(group))
