@@ -211,7 +211,7 @@ struct LinechatdTests {
     try daemon.line(containing: "turned away a new connection")
     // Whoever was turned away knows it at once.
     #expect(try outside.last?.linesToEnd().first?.hasPrefix("INFO ") != true)
-    let cpu = try daemon.cpuSeconds()
+    let cpu = try daemon.figures.cpuSeconds()
     for turn in 1...200 { #expect(try inside.ask("PING \(turn)") == "PONG \(turn)") }
     // A listener that is ready all the time must not keep the loop busy; a second is observed.
     let waiting = try (1...20).map { _ in try TestClient(address) }
@@ -220,7 +220,7 @@ struct LinechatdTests {
       #expect(try inside.ask("PING") == "PONG")
       poll(nil, 0, 20)
     }
-    #expect(try daemon.cpuSeconds() - cpu < 0.5)
+    #expect(try daemon.figures.cpuSeconds() - cpu < 0.5)
     for client in outside + waiting { client.close() }
     try eventually("there is room again") {
       let next = try TestClient(address)
