@@ -99,7 +99,7 @@ extension Loop where C: ~Copyable {
   // MARK: The rate
 
   /// A line has been taken. Who has had all that it may is not read from for a moment. The owner's
-  /// socket, and connections that were dialled, whose receipts come as they are asked for, have no rate.
+  /// socket, and connections that were dialled, whose receipts come as they are asked for, have none.
   private func pay(_ connection: Connection) {
     guard !connection.isDialled, connection.peer != .owner,
       !bounds.pace.take(from: &connection.account, now: now), !connection.isPaced
@@ -147,7 +147,8 @@ extension Loop where C: ~Copyable {
   }
 
   private func takesInput(_ connection: Connection) -> Bool {
-    !connection.isHeld && !connection.isPaced && connection.backlogBytes <= MachineLimits.pausingBacklogBytes
+    !connection.isHeld && !connection.isPaced
+      && connection.backlogBytes <= MachineLimits.pausingBacklogBytes
   }
 
   /// The last line may have come without its EOL.

@@ -203,7 +203,9 @@ extension Server {
     for listener in listeners {
       guard case .tcp(let address, let port) = listener.address.kind else { continue }
       listened.append(address)
-      // A listener on all addresses is at each of them.
+      // A listener on all addresses is at each of them, and at those that only the core tells apart:
+      // all of 127.0.0.0/8.
+      if let endpoint = Endpoint(address: address, port: port) { endpoints.insert(endpoint) }
       let reached = address.isUnspecified ? own.filter { $0.isIPv4 == address.isIPv4 } : [address]
       for address in reached {
         if let endpoint = Endpoint(address: address, port: port) { endpoints.insert(endpoint) }

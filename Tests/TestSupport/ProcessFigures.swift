@@ -38,7 +38,8 @@ package struct ProcessFigures {
   package func highestDescriptor() throws -> Int { try numbers().max() ?? 0 }
 
   private func numbers() throws -> [Int] {
-    try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").compactMap { Int($0) }
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")
+      .compactMap { Int($0) }
   }
 
   private func kilobytes(_ key: String) throws -> Int {

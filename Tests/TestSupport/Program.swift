@@ -34,7 +34,9 @@ package final class Program {
 
   /// The first line of its log, from here on, that contains the text.
   @discardableResult
-  package func says(_ text: String) throws -> String { try child.line(of: .errors, containing: text) }
+  package func says(_ text: String) throws -> String {
+    try child.line(of: .errors, containing: text)
+  }
 
   /// Ends it as an operator does; gives its exit code.
   package func stop(_ signal: Int32 = SIGTERM) throws -> Int32 {

@@ -38,7 +38,8 @@ extension Directory {
     counters.quotaRefusals += 1
     throw Refusal(
       .rateLimited, verb,
-      "your address has \(most) \(most == 1 ? "name" : "names") here, no more are allowed; \(instead)")
+      "your address has \(most) \(most == 1 ? "name" : "names") here, no more are allowed; \(instead)"
+    )
   }
 
   // MARK: Groups

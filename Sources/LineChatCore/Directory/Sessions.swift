@@ -130,7 +130,8 @@ extension Directory {
   mutating func makeGroup(_ name: GroupName, by member: Int32) -> Int32 {
     let index = groups.insert(
       Group(
-        name: name, madeAt: countGroup(by: member), roster: Roster(version: version(changes)), plain: fanOut.makeChannel(),
+        name: name, madeAt: countGroup(by: member), roster: Roster(version: version(changes)),
+        plain: fanOut.makeChannel(),
         tagged: fanOut.makeChannel(), stream: random.next()))
     groupIndices[name] = index
     groupOrder.insert(index, at: orderPosition(of: name))
