@@ -166,6 +166,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "AbuseTests",
+      dependencies: ["LineChat", "LineProtocol", "TestSupport", "linechat", "linechatd"],
+      swiftSettings: strict),
+    .testTarget(
       name: "DocumentTests", dependencies: ["TestSupport", "linechat", "linechatd", "uptime-bot"],
       swiftSettings: strict),
     .testTarget(

@@ -54,6 +54,9 @@ final class Connection {
 
   /// The core takes no lines at the moment.
   var isHeld = false
+  /// It has sent more lines than it may, and is not read from for a moment.
+  var isPaced = false
+  var account = Pace.Account()
   /// The other side has sent its last byte, and it has been read.
   var inputHasEnded = false
   /// The core has been told that.

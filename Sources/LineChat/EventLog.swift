@@ -11,6 +11,8 @@ final class EventLog {
   private let logger: Logger
   private var refusals = LogThrottle(of: "refusals")
   private var deliveries = LogThrottle(of: "lines about kept messages")
+  private var visits = LogThrottle(of: "connections and ends of connections", perSecond: 100)
+  private var changes = LogThrottle(of: "joins, leaves and new names", perSecond: 100)
 
   init(_ logger: Logger) { self.logger = logger }
 
@@ -32,17 +34,23 @@ final class EventLog {
     func place(_ session: SessionID) -> String { peer(session)?.description ?? "a connection" }
     switch event {
     case .opened(let session, let name):
+      guard visits.mayBeSaid(now, self) else { return }
       logger.info("\(place(session)) connected as \(name)")
     case .closed(let session, let name, let reason):
+      guard visits.mayBeSaid(now, self) else { return }
       logger.info("\(name) (\(place(session))) disconnected: \(escaped(reason))")
     case .joined(let member, let group, let count):
+      guard changes.mayBeSaid(now, self) else { return }
       logger.info("\(member) joined \(group) (\(counted(count, "member")))")
     case .moved(let member, let place):
+      guard changes.mayBeSaid(now, self) else { return }
       logger.info("\(member.name) moved from \(place) to \(member.place)")
     case .left(let member, let group, let count, let reason):
+      guard changes.mayBeSaid(now, self) else { return }
       let why = reason.isEmpty ? "" : ": \(escaped(reason))"
       logger.info("\(member) left \(group) (\(counted(count, "member")))\(why)")
     case .renamed(let member, let name):
+      guard changes.mayBeSaid(now, self) else { return }
       logger.info("\(member) is now \(name)")
     case .tookUp(let session, let member):
       logger.info("\(place(session)) took up \(member) again")

@@ -2,14 +2,17 @@
 
 /// So many lines of one kind are written in a second; of the others, their number.
 struct LogThrottle {
-  private static let perSecond = 20
   private let what: String
+  private let perSecond: Int
   private var second: Int64 = 0
   private var said = 0
   private var unsaid = 0
 
   /// `what` they are called, in the plural.
-  init(of what: String) { self.what = what }
+  init(of what: String, perSecond: Int = 20) {
+    self.what = what
+    self.perSecond = perSecond
+  }
 
   /// `now` in microseconds.
   mutating func mayBeSaid(_ now: Int64, _ log: EventLog) -> Bool {
@@ -19,7 +22,7 @@ struct LogThrottle {
       said = 0
       unsaid = 0
     }
-    guard said < LogThrottle.perSecond else {
+    guard said < perSecond else {
       unsaid += 1
       return false
     }

@@ -19,33 +19,57 @@ extension Loop where C: ~Copyable {
   }
 
   private func admit(_ descriptor: consuming Descriptor, _ peer: PeerAddress) {
+    let excess = excess(of: peer)
     if connectionCount - dialledCount >= bounds.connectionsMax + MachineLimits.refusals {
       noteRefusal(peer)
       // No room even for a polite end; this reaches whoever has not sent anything yet.
       _ = tooMany.withBytes { Transmission.send($0, to: descriptor.number) }
+    } else if let excess, excess >= MachineLimits.refusalsPerAddress {
+      noteQuotaRefusal(peer)
+      _ = tooManyOfOne.withBytes { Transmission.send($0, to: descriptor.number) }
+    } else if excess != nil {
+      noteQuotaRefusal(peer)
+      turnDown(descriptor, peer, tooManyOfOne)
     } else if sessionCount >= bounds.connectionsMax && peer != .owner {
       noteRefusal(peer)
-      let connection = add(descriptor, peer, session: nil)
-      tooMany.withBytes { bytes in
-        withUnsafePointer(to: bytes) {
-          connection.keep(UnsafeBufferPointer(start: $0, count: 1), behind: 0)
-        }
-      }
-      pendingBytes += connection.backlogBytes
-      flush(connection)
+      turnDown(descriptor, peer, tooMany)
     } else {
       open(descriptor, peer)
     }
   }
 
-  private func open(_ descriptor: consuming Descriptor, _ peer: PeerAddress) {
-    let origin: Origin =
-      switch peer {
-      case .tcp(let address, _): .tcp(address)
-      case .unix: .unix
-      case .owner: .owner
+  /// Lets somebody go who has time to read why.
+  private func turnDown(
+    _ descriptor: consuming Descriptor, _ peer: PeerAddress, _ reason: String
+  ) {
+    let connection = add(descriptor, peer, session: nil)
+    reason.withBytes { bytes in
+      withUnsafePointer(to: bytes) {
+        connection.keep(UnsafeBufferPointer(start: $0, count: 1), behind: 0)
       }
-    let session = core.opened(origin, identity: nil, now: now)
+    }
+    pendingBytes += connection.backlogBytes
+    flush(connection)
+  }
+
+  /// How many more connections than its quota there are from that address; nil where one more is
+  /// within it. Those that are being closed count: they take a descriptor, too.
+  private func excess(of peer: PeerAddress) -> Int? {
+    guard bounds.quotas.connections > 0, peer != .owner,
+      let address = bounds.quotas.counted(peer.origin)
+    else { return nil }
+    let excess = comingFrom[address] - bounds.quotas.connections
+    return excess >= 0 ? excess : nil
+  }
+
+  /// The address that the connection counts for; nil where it counts for none.
+  func countedAddress(_ connection: Connection) -> IPAddress? {
+    guard !connection.isDialled, connection.peer != .owner else { return nil }
+    return bounds.quotas.counted(connection.peer.origin)
+  }
+
+  private func open(_ descriptor: consuming Descriptor, _ peer: PeerAddress) {
+    let session = core.opened(peer.origin, identity: nil, now: now)
     _ = add(descriptor, peer, session: session)
     sessionCount += 1
   }
@@ -62,6 +86,7 @@ extension Loop where C: ~Copyable {
     connections[Int(slot)] = connection
     connectionCount += 1
     if isDialled { dialledCount += 1 }
+    comingFrom.add(countedAddress(connection))
     if let session {
       while sessions.count <= Int(session.index) { sessions.append(nil) }
       sessions[Int(session.index)] = Unmanaged.passUnretained(connection)
@@ -76,6 +101,25 @@ extension Loop where C: ~Copyable {
       "this \(C.noun) takes \(most == 1 ? "1 connection" : "\(most) connections") at once; try again "
         + "later"
     ).description + "\n"
+  }
+
+  private var tooManyOfOne: String {
+    let most = bounds.quotas.connections
+    return Refusal(
+      .tooManyConnections, nil,
+      "this \(C.noun) takes \(counted(most, "connection")) from one address at once; end one of yours, "
+        + "or try again later"
+    ).description + "\n"
+  }
+
+  private func noteQuotaRefusal(_ peer: PeerAddress) {
+    refusedConnections += 1
+    quotaRefusals += 1
+    if let times = refusedByQuota.note(now: now.monotonicMicroseconds) {
+      log.warn(
+        "refused \(peer): too-many-connections, its address has \(bounds.quotas.connections)"
+          + RepeatedEvent.more(times))
+    }
   }
 
   private func noteRefusal(_ peer: PeerAddress) {
@@ -135,6 +179,16 @@ struct RepeatedEvent {
 
   static func more(_ times: Int) -> String {
     times > 0 ? " (and \(times) more since last said)" : ""
+  }
+}
+
+extension PeerAddress {
+  var origin: Origin {
+    switch self {
+    case .tcp(let address, _): .tcp(address)
+    case .unix: .unix
+    case .owner: .owner
+    }
   }
 }
 

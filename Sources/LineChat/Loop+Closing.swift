@@ -57,6 +57,7 @@ extension Loop where C: ~Copyable {
     poller.remove(connection.slot)
     connections[Int(connection.slot)] = nil
     connectionCount -= 1
+    comingFrom.remove(countedAddress(connection))
     if connection.isDialled { dialledCount -= 1 }
   }
 
@@ -82,6 +83,9 @@ extension Loop where C: ~Copyable {
     while let entry = lingering.takeDue(now: time) {
       guard let connection = whose(entry) else { continue }
       if connection.stage == .finishing { finished(connection) } else { release(connection) }
+    }
+    while let entry = pacing.takeDue(now: time) {
+      if let connection = connection(at: entry.slot) { endPause(of: connection) }
     }
     while let entry = slow.takeDue(now: time) {
       if let connection = whose(entry) { reset(connection) }

@@ -86,12 +86,43 @@ extension Loop where C: ~Copyable {
     var position = 0
     while let item = reader.next(chunk, &position) {
       core.receive(item, from: session, now: now)
+      if bounds.pace.isLimited { pay(connection) }
       if !core.accepts(session) {
         connection.isHeld = true
         break
       }
+      if connection.isPaced { break }
     }
     return position
+  }
+
+  // MARK: The rate
+
+  /// A line has been taken. Who has had all that it may is not read from for a moment. The owner's
+  /// socket, and connections that were dialled, whose receipts come as they are asked for, have none.
+  private func pay(_ connection: Connection) {
+    guard !connection.isDialled, connection.peer != .owner,
+      !bounds.pace.take(from: &connection.account, now: now), !connection.isPaced
+    else { return }
+    pause(connection)
+    pauses += 1
+  }
+
+  private func pause(_ connection: Connection) {
+    connection.isPaced = true
+    _ = pacing.add(connection.slot, now: now.monotonicMicroseconds)
+  }
+
+  /// Another's pause in the same slot may end early by this: then it is begun again.
+  func endPause(of connection: Connection) {
+    guard connection.isPaced else { return }
+    connection.isPaced = false
+    guard connection.stage == .open, let session = connection.session else { return }
+    guard bounds.pace.mayTake(from: connection.account, now: now) else { return pause(connection) }
+    // It has not been listened to: its silence says nothing.
+    core.heard(session, now: now)
+    poller.heed(connection.slot)
+    advance(connection)
   }
 
   // MARK: Going on
@@ -116,7 +147,8 @@ extension Loop where C: ~Copyable {
   }
 
   private func takesInput(_ connection: Connection) -> Bool {
-    !connection.isHeld && connection.backlogBytes <= MachineLimits.pausingBacklogBytes
+    !connection.isHeld && !connection.isPaced
+      && connection.backlogBytes <= MachineLimits.pausingBacklogBytes
   }
 
   /// The last line may have come without its EOL.

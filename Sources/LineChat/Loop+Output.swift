@@ -71,7 +71,8 @@ extension Loop where C: ~Copyable {
     var interest: Poller.Interest = []
     switch connection.stage {
     case .open:
-      if !connection.isHeld && !connection.inputHasEnded && connection.leftover == nil
+      if !connection.isHeld && !connection.isPaced && !connection.inputHasEnded
+        && connection.leftover == nil
         && connection.backlogBytes <= MachineLimits.pausingBacklogBytes
       {
         interest = .reading

@@ -38,6 +38,8 @@ final class Loop<C: DrivenCore & ~Copyable> {
   var connectionCount = 0
   /// Those among them that were dialled.
   var dialledCount = 0
+  /// Those of others, until they are closed, by the address that they come from.
+  var comingFrom = AddressCounts()
   var sessionCount = 0
   /// Connections by the index of their session, for the writes: nothing is counted up and down on
   /// the way. They are kept alive by `connections`, and in their last round by `leaving`.
@@ -66,6 +68,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
   var lingering = Deadlines(delayMicroseconds: MachineLimits.lingerMicroseconds)
   var slow = Deadlines(delayMicroseconds: MachineLimits.slowConsumerMicroseconds)
   var stalling = Deadlines(delayMicroseconds: MachineLimits.closingStallMicroseconds)
+  var pacing: Deadlines
 
   // Accepting.
   /// With their entries in the poller.
@@ -75,6 +78,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
   var acceptsAgainAt: Int64?
   var turnedAway = RepeatedEvent()
   var refused = RepeatedEvent()
+  var refusedByQuota = RepeatedEvent()
 
   private var stopsAt: Int64?
   /// Where what must outlive the server goes; nil where everything is forgotten.
@@ -86,6 +90,8 @@ final class Loop<C: DrivenCore & ~Copyable> {
   var bytesSent = 0
   var slowConsumers = 0
   var refusedConnections = 0
+  var quotaRefusals = 0
+  var pauses = 0
 
   // Last, as their size is another for each kind of core.
   /// What only this kind of machine has.
@@ -101,6 +107,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
     self.core = core
     self.side = side
     self.bounds = bounds
+    pacing = Deadlines(delayMicroseconds: bounds.pace.pauseMicroseconds)
     self.clock = clock
     self.log = log
     self.wake = wake
@@ -144,6 +151,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
     consider(lingering.next)
     consider(slow.next)
     consider(stalling.next)
+    consider(pacing.next)
     consider(restingUntil)
     consider(acceptsAgainAt)
     consider(stopsAt)
@@ -249,6 +257,8 @@ final class Loop<C: DrivenCore & ~Copyable> {
     counters.bytesSent = bytesSent
     counters.slowConsumers = slowConsumers
     counters.refusedConnections = refusedConnections
+    counters.quotaRefusals = quotaRefusals
+    counters.pauses = pauses
     return counters
   }
 
@@ -298,4 +308,8 @@ struct LoopBounds {
   var pendingBytesMax: Int
   /// Bytes that may wait for all of them before the one with the most is dropped.
   var pendingBytesTotalMax: Int
+  /// What one address may have of the connections.
+  var quotas = Quotas()
+  /// How fast lines are taken from each who connects.
+  var pace = Pace(linesPerSecond: 0)
 }

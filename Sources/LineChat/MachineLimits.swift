@@ -119,6 +119,9 @@ package enum MachineLimits {
   /// Connections over the limit that are told so in full at once; any more are closed at once.
   static let refusals = 64
 
+  /// The same for one address that has its share: it must not fill the room for the refusals of all.
+  static let refusalsPerAddress = 8
+
   /// Descriptors that are not connections: listeners, standard streams, pipes, files.
   static let reservedDescriptors = 64
 
@@ -128,6 +131,9 @@ package enum MachineLimits {
 
   /// Connections from others to a node: every member of a large group at once. It dials about as many.
   static let nodeConnections = 1_024
+
+  /// Among them, from one address: everybody on a machine that many log in to.
+  static let nodeConnectionsPerAddress = 256
 
   /// Bytes that may wait for one reader of a node, and for all of them.
   static let nodePendingBytes = 8 << 20

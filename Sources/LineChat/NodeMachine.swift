@@ -45,8 +45,13 @@ package final class NodeMachine: Sendable {
     package var lineBytesMax = WireLimits.lineBytes
     /// The memberships end with the connection to the server.
     package var isTransient = false
+    /// What one address may have of the connections from others.
+    package var quotas = Quotas()
 
-    package init(name: MemberName) { self.name = name }
+    package init(name: MemberName) {
+      self.name = name
+      quotas.connections = MachineLimits.nodeConnectionsPerAddress
+    }
   }
 
   package typealias Completion<Value> = @Sendable (Result<Value, NodeError>) -> Void
@@ -159,7 +164,7 @@ extension NodeMachine {
       connectionsMax: DescriptorLimit.raise(
         forConnections: MachineLimits.nodeConnections, own: MachineLimits.nodeConnections, log),
       lineBytesMax: configuration.lineBytesMax, pendingBytesMax: MachineLimits.nodePendingBytes,
-      pendingBytesTotalMax: MachineLimits.nodePendingBytesTotal)
+      pendingBytesTotalMax: MachineLimits.nodePendingBytesTotal, quotas: configuration.quotas)
     let saved = try configuration.directory.map { (path) throws(ServerError) in
       try SavedState<ReplicaState>.open(path, surroundings.storage)
     }

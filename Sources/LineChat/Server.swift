@@ -35,6 +35,25 @@ public final class Server: Sendable {
     /// descriptors lowers it.
     public var connectionsMax = 10_000
 
+    /// Connections at once from one address; 0 for no such limit. An IPv6 address counts as its
+    /// network of 64 bits. This and the next two do not count who comes from this machine, over
+    /// loopback or a Unix socket, unless `quotasCountLoopback` says so.
+    public var connectionsPerAddressMax = 1_000
+
+    /// Names that one address may have: those that were chosen and are connected, and those of
+    /// durable members that belong to it. 0 for no such limit.
+    public var namesPerAddressMax = 1_000
+
+    /// Groups that were made from one address and are still there. 0 for no such limit.
+    public var groupsPerAddressMax = 1_000
+
+    /// Whether who comes from this machine is counted as well: for tests, and where a tunnel ends here.
+    public var quotasCountLoopback = false
+
+    /// Lines a second that are taken from one connection; who sends more is not read from for a
+    /// while. 0 for no such limit.
+    public var linesPerSecondMax = 0
+
     /// A request's longest line in bytes, with its end: 512 to 65,536.
     public var lineBytesMax = 65_536
 
@@ -137,7 +156,8 @@ extension Server {
       connectionsMax: DescriptorLimit.raise(
         forConnections: configuration.connectionsMax, own: Limits.dials, log),
       lineBytesMax: configuration.lineBytesMax, pendingBytesMax: configuration.pendingBytesMax,
-      pendingBytesTotalMax: configuration.pendingBytesTotalMax)
+      pendingBytesTotalMax: configuration.pendingBytesTotalMax, quotas: configuration.quotas,
+      pace: Pace(linesPerSecond: configuration.linesPerSecondMax))
     let saved = try configuration.dataDirectory.map { (path) throws(ServerError) in
       try SavedState<StoredState>.open(path, storage)
     }
@@ -148,7 +168,7 @@ extension Server {
     let side = ServerSide(
       serverID: saved?.content?.serverID ?? UInt64.random(in: .min ... .max),
       versionStart: max((saved?.content?.start ?? 0) + 1, SystemClock.unixTime))
-    let core = coreConfiguration(listeners, side, isTracing: log.isTracing)
+    let core = coreConfiguration(listeners, side, bounds, isTracing: log.isTracing)
     let loop = Loop(
       Directory(core), side, bounds, log: log, wake: wake, shouldStop: shouldStop)
     for listener in listeners { loop.listen(at: listener) }
@@ -162,7 +182,7 @@ extension Server {
   }
 
   private func coreConfiguration(
-    _ listeners: [Listener], _ side: ServerSide, isTracing: Bool
+    _ listeners: [Listener], _ side: ServerSide, _ bounds: LoopBounds, isTracing: Bool
   ) -> Directory.Configuration {
     var core = Directory.Configuration()
     core.version = lineChatVersion
@@ -173,6 +193,9 @@ extension Server {
     let seconds = min(max(1, configuration.memberTTLSeconds), yearsMax * 366 * 86_400)
     core.memberTTLMicroseconds = Int64(seconds) * 1_000_000
     core.lineBytesMax = configuration.lineBytesMax
+    core.quotas = bounds.quotas
+    core.connectionsMax = bounds.connectionsMax
+    core.linesPerSecondMax = configuration.linesPerSecondMax
     core.isTracing = isTracing
     let own = Interfaces.addresses()
     var listened: [IPAddress] = []
@@ -180,7 +203,9 @@ extension Server {
     for listener in listeners {
       guard case .tcp(let address, let port) = listener.address.kind else { continue }
       listened.append(address)
-      // A listener on all addresses is at each of them.
+      // A listener on all addresses is at each of them, and at those that only the core tells apart:
+      // all of 127.0.0.0/8.
+      if let endpoint = Endpoint(address: address, port: port) { endpoints.insert(endpoint) }
       let reached = address.isUnspecified ? own.filter { $0.isIPv4 == address.isIPv4 } : [address]
       for address in reached {
         if let endpoint = Endpoint(address: address, port: port) { endpoints.insert(endpoint) }
@@ -190,5 +215,16 @@ extension Server {
     core.listenEndpoints = endpoints
     core.loopbackSubstitute = Interfaces.outwardAddress(listened, among: own)
     return core
+  }
+}
+
+extension Server.Configuration {
+  fileprivate var quotas: Quotas {
+    var quotas = Quotas()
+    quotas.connections = max(0, connectionsPerAddressMax)
+    quotas.names = max(0, namesPerAddressMax)
+    quotas.groups = max(0, groupsPerAddressMax)
+    quotas.countsLoopback = quotasCountLoopback
+    return quotas
   }
 }

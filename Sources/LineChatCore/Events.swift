@@ -113,6 +113,10 @@ package struct MachineCounters: Sendable {
   package var bytesSent = 0
   package var slowConsumers = 0
   package var refusedConnections = 0
+  /// Among them: those whose address had its share.
+  package var quotaRefusals = 0
+  /// How often somebody who was over the rate was not read from.
+  package var pauses = 0
 
   package init() {}
 }

@@ -2,22 +2,27 @@
 // move the cursor, or turn the direction of what stands around it.
 
 /// `text` with everything that is not to be shown written as `\n`, `\t` or `\u{1b}`: controls,
-/// separators of lines, and what turns the direction of writing. A backslash is doubled, so that
+/// separators of lines, what turns the direction of writing, and marks that are piled up on a
+/// character. A backslash is doubled, so that
 /// the original can be told; not so with `doublesBackslash: false`, for people, who write them in
-/// earnest.
-package func escaped(_ text: String, doublesBackslash: Bool = true) -> String {
+/// earnest. With `boundsMarks: false` the caller sees to the marks.
+package func escaped(
+  _ text: String, doublesBackslash: Bool = true, boundsMarks: Bool = true
+) -> String {
   if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && ($0 != 0x5C || !doublesBackslash) }) {
     return text
   }
   var result = ""
+  var marks = StackedMarks()
   for scalar in text.unicodeScalars {
+    let isTooMany = boundsMarks && marks.isTooMany(scalar)
     switch scalar {
     case "\\": result += doublesBackslash ? "\\\\" : "\\"
     case "\n": result += "\\n"
     case "\r": result += "\\r"
     case "\t": result += "\\t"
     default:
-      if isUnsafeToShow(scalar) {
+      if isTooMany || isUnsafeToShow(scalar) {
         result += "\\u{\(String(scalar.value, radix: 16))}"
       } else {
         result.unicodeScalars.append(scalar)

@@ -1,5 +1,6 @@
 // Words of a peer's, repeated to it in a refusal: in quotation marks, cut to a bounded length, and
-// never with a character that a line refuses, whatever the bytes are.
+// never with a character that a line refuses, whatever the bytes are. Of marks that are piled up on a
+// character only the first few are repeated.
 
 package struct Quote: CustomStringConvertible {
   package let description: String
@@ -21,6 +22,10 @@ package struct Quote: CustomStringConvertible {
 
   private static func clean(_ bytes: UnsafeRawBufferPointer) -> String {
     guard TextCheck.firstFault(in: bytes) == nil else { return "..." }
-    return String(decoding: bytes, as: UTF8.self)
+    var marks = StackedMarks()
+    var text = String.UnicodeScalarView()
+    for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars
+    where !marks.isTooMany(scalar) { text.append(scalar) }
+    return String(text)
   }
 }

@@ -5,8 +5,7 @@
 import LineProtocol
 
 enum Marks {
-  /// A Hebrew letter of the Bible may have five.
-  private static let accentsMax = 5
+  private static let accentsMax = StackedMarks.most
   /// What is not drawn by itself: the flag of a country that is made of tags has six.
   private static let invisiblesMax = 16
 

@@ -117,7 +117,8 @@ package struct StyledText: Hashable, Sendable, ExpressibleByStringInterpolation 
           result.append(String(repeating: " ", count: count), span.style)
           column += count
         }
-        let text = Marks.bounded(escaped(String(piece), doublesBackslash: false))
+        let text = Marks.bounded(
+          escaped(String(piece), doublesBackslash: false, boundsMarks: false))
         result.append(text, span.style)
         column += displayWidth(of: text)
       }

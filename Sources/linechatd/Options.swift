@@ -20,6 +20,15 @@ struct Options: ParsableArguments {
       valueName: "number"))
   var maxConnections: String?
 
+  @OptionGroup var quotas: QuotaOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Lines a second that are taken from one connection, 0 to 1000000; who sends more is not read from "
+        + "for a while. 0: no limit. (default: 0; environment: LINECHATD_MAX_RATE)",
+      valueName: "lines"))
+  var maxRate: String?
+
   @Option(
     help: ArgumentHelp(
       "Bytes of a request's longest line, its end included, 512 to 65536. (default: 65536; "
@@ -65,6 +74,55 @@ struct Options: ParsableArguments {
         + "LINECHATD_LOG_FORMAT)", valueName: "format"),
     completion: .list(LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
+}
+
+/// What one address may have, so that nobody alone takes all there is.
+struct QuotaOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Connections at once from one address, 0 to 1000000; 0: no limit. Who comes from this machine "
+        + "is not counted. (default: 1000; environment: LINECHATD_MAX_CONNECTIONS_PER_ADDRESS)",
+      valueName: "number"))
+  var maxConnectionsPerAddress: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Names that one address has, connected ones and durable members', 0 to 1000000; 0: no limit. "
+        + "(default: 1000; environment: LINECHATD_MAX_NAMES_PER_ADDRESS)", valueName: "number"))
+  var maxNamesPerAddress: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Groups made from one address that are still there, 0 to 1000000; 0: no limit. (default: "
+        + "1000; environment: LINECHATD_MAX_GROUPS_PER_ADDRESS)", valueName: "number"))
+  var maxGroupsPerAddress: String?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Count who comes from this machine as well: for tests, and where a tunnel ends here. "
+        + "(environment: LINECHATD_QUOTAS_ON_LOOPBACK=1)"))
+  var quotasOnLoopback = false
+
+  func apply(to server: inout Server.Configuration) throws(ValidationError) {
+    if let given = Given(
+      maxConnectionsPerAddress, "--max-connections-per-address",
+      "LINECHATD_MAX_CONNECTIONS_PER_ADDRESS")
+    {
+      server.connectionsPerAddressMax = try given.number(0...1_000_000)
+    }
+    if let given = Given(
+      maxNamesPerAddress, "--max-names-per-address", "LINECHATD_MAX_NAMES_PER_ADDRESS")
+    {
+      server.namesPerAddressMax = try given.number(0...1_000_000)
+    }
+    if let given = Given(
+      maxGroupsPerAddress, "--max-groups-per-address", "LINECHATD_MAX_GROUPS_PER_ADDRESS")
+    {
+      server.groupsPerAddressMax = try given.number(0...1_000_000)
+    }
+    let variable = try Given.variable("LINECHATD_QUOTAS_ON_LOOPBACK")?.isYes() ?? false
+    server.quotasCountLoopback = quotasOnLoopback || variable
+  }
 }
 
 /// Which directory belongs to a server: the server is told so, and so are those who speak to it.
@@ -116,6 +174,10 @@ extension Options {
     }
     if let given = Given(maxConnections, "--max-connections", "LINECHATD_MAX_CONNECTIONS") {
       settings.server.connectionsMax = try given.number(1...1_000_000)
+    }
+    try quotas.apply(to: &settings.server)
+    if let given = Given(maxRate, "--max-rate", "LINECHATD_MAX_RATE") {
+      settings.server.linesPerSecondMax = try given.number(0...1_000_000)
     }
     if let given = Given(maxLine, "--max-line", "LINECHATD_MAX_LINE") {
       settings.server.lineBytesMax = try given.size(512...65_536)

@@ -252,5 +252,15 @@ struct MessageTests {
       let said = stage.events.contains { if case .said = $0 { true } else { false } }
       #expect(said == isTracing)
     }
+    // Also where it is kept for somebody who is away.
+    let stage = Stage { $0.isTracing = true }
+    stage.send("carol", "NICK carol")
+    stage.send("carol", "JOIN ops relay")
+    stage.send("carol", "QUIT")
+    stage.send("a", "MSG ops later")
+    stage.send("a", "PM carol later")
+    #expect(stage.take("a") == ["OK MSG ops 0/1 kept 1", "OK PM carol kept"])
+    let said = stage.events.filter { if case .said = $0 { true } else { false } }
+    #expect(said.count == 2)
   }
 }

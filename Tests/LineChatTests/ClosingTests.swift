@@ -111,31 +111,6 @@ struct ClosingTests {
     try alice.expect(":bob@relay LEAVE lobby connection reset")
   }
 
-  @Test("200 connections reset in every state leave nothing behind")
-  func resets() throws {
-    let server = try TestServer()
-    let watcher = try server.client()
-    for turn in 0..<200 {
-      let client = try TestClient(server.address)
-      switch turn % 5 {
-      case 0: break
-      case 1: try client.send("NICK n\(turn)\nJOIN storm\n")
-      case 2: try client.ask("JOIN storm")
-      case 3: try client.send("JOIN storm\nWAIT 60\nMSG storm late\n")
-      default: try client.send("JOIN storm\nQUI")
-      }
-      client.reset()
-    }
-    try eventually("all of them are gone") {
-      try watcher.send("STATS\n")
-      let isAlone = try watcher.line(startingWith: "STAT connections ") == "STAT connections 1"
-      try watcher.line(startingWith: "OK STATS")
-      return isAlone
-    }
-    try watcher.send("GROUPS\n")
-    try watcher.expect("OK GROUPS 0")
-  }
-
   @Test("WAIT holds what stands behind it, also after a half-close")
   func waitWithHalfClose() throws {
     let server = try TestServer()
@@ -170,16 +145,6 @@ struct ClosingTests {
     // Nothing tells that the WAIT has begun; either way the line behind it is not carried out.
     client.reset()
     try alice.line(startingWith: ":bob@relay LEAVE lobby")
-  }
-
-  @Test("an HTTP request is refused and the connection closed")
-  func http() throws {
-    let server = try TestServer()
-    let client = try server.client()
-    try client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    let lines = try client.linesToEnd()
-    #expect(lines.count == 1 && lines[0].hasPrefix("ERR forbidden "))
-    #expect(client.end == .inOrder)
   }
 
   @Test("on a Unix socket the same: half-close, and close at once")

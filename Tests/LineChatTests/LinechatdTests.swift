@@ -1,5 +1,5 @@
-// linechatd as people start it: options, environment, log, signals, and a system that runs out of
-// descriptors.
+// linechatd as people start it: options, environment, log, signals. Where a system runs out of
+// descriptors is in AbuseTests.
 
 import CSystem
 import Foundation
@@ -197,35 +197,6 @@ struct LinechatdTests {
     try client.line(startingWith: "INFO shutting-down")
     client.close()
     #expect(try daemon.exitCode(within: 8) == 0)
-  }
-
-  @Test("out of descriptors, it serves those inside, spins not, and recovers")
-  func outOfDescriptors() throws {
-    let daemon = try Linechatd(["--listen", "127.0.0.1:0"])
-    let address = try daemon.addresses()[0]
-    let inside = try TestClient(address)
-    try inside.ask("NICK alice")
-    try inside.ask("JOIN lobby")
-    try daemon.limitDescriptors(toMore: 8)
-    let outside = try (1...40).map { _ in try TestClient(address) }
-    try daemon.line(containing: "turned away a new connection")
-    // Whoever was turned away knows it at once.
-    #expect(try outside.last?.linesToEnd().first?.hasPrefix("INFO ") != true)
-    let cpu = try daemon.cpuSeconds()
-    for turn in 1...200 { #expect(try inside.ask("PING \(turn)") == "PONG \(turn)") }
-    // A listener that is ready all the time must not keep the loop busy; a second is observed.
-    let waiting = try (1...20).map { _ in try TestClient(address) }
-    let start = Deadline.now
-    while Deadline.now - start < 1_000_000_000 {
-      #expect(try inside.ask("PING") == "PONG")
-      poll(nil, 0, 20)
-    }
-    #expect(try daemon.cpuSeconds() - cpu < 0.5)
-    for client in outside + waiting { client.close() }
-    try eventually("there is room again") {
-      let next = try TestClient(address)
-      return try next.line()?.hasPrefix("INFO ") == true
-    }
   }
 
   @Test("says where the system allows fewer connections than asked for")

@@ -206,6 +206,10 @@ struct SmallPartsTests {
       ("plain text", "plain text"), ("héllo", "héllo"), ("two\nlines", "two\\nlines"),
       ("a\tb\r", "a\\tb\\r"), ("\u{1b}[31m", "\\u{1b}[31m"), ("back\\slash", "back\\\\slash"),
       ("\u{202e}abc", "\\u{202e}abc"), ("\u{85}\u{7f}", "\\u{85}\\u{7f}"),
+      (
+        "e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{20DD}x\u{301}",
+        "e\u{301}\u{301}\u{301}\u{301}\u{301}\\u{301}\\u{20dd}x\u{301}"
+      ),
     ])
   func escapes(text: String, shown: String) {
     #expect(escaped(text) == shown)

@@ -90,6 +90,11 @@ private final class Play {
       for (option, value) in transcript.options {
         switch option {
         case "max-connections": configuration.connectionsMax = value
+        case "max-connections-per-address": configuration.connectionsPerAddressMax = value
+        case "max-names-per-address": configuration.namesPerAddressMax = value
+        case "max-groups-per-address": configuration.groupsPerAddressMax = value
+        case "quotas-on-loopback": configuration.quotasCountLoopback = value == 1
+        case "max-rate": configuration.linesPerSecondMax = value
         case "max-line": configuration.lineBytesMax = value
         case "max-pending": configuration.pendingBytesMax = value
         case "member-ttl": configuration.memberTTLSeconds = value

@@ -49,7 +49,7 @@ extension Directory {
     let channels = fanOut.channelsInUse
     audit.channels = channels
     audit.hold(channels == 2 * audit.groups, "\(channels) channels are in use")
-    audit.problems += fanOut.auditProblems()
+    audit.problems += fanOut.auditProblems() + auditQuotas()
     return audit
   }
 

@@ -49,6 +49,11 @@ package struct Directory: ~Copyable, Core {
     package var memberTTLMicroseconds: Int64 = 30 * 86_400_000_000
     /// Message texts are reported as events.
     package var isTracing = false
+    /// What one address may have; that of connections is for the owner of the sockets.
+    package var quotas = Quotas()
+    /// What STATS says of the other limits: connections, and lines a second of one of them.
+    package var connectionsMax = 0
+    package var linesPerSecondMax = 0
 
     package init() {}
   }
@@ -82,6 +87,10 @@ package struct Directory: ~Copyable, Core {
 
   struct Member {
     var name: MemberName
+    /// The name is the one that it was given when it came.
+    var isGuest = false
+    /// The address that has one name less for it; nil where none has.
+    var countedAt: IPAddress?
     var place = Place.relay
     /// Whom the name belongs to: the key if there is one, else the host.
     var host: Origin
@@ -107,6 +116,8 @@ package struct Directory: ~Copyable, Core {
 
   struct Group {
     let name: GroupName
+    /// The address that has one group less for it; nil where none has.
+    let madeAt: IPAddress?
     var roster: Roster
     /// Members with a session.
     var live = 0
@@ -159,6 +170,9 @@ package struct Directory: ~Copyable, Core {
   /// What all lanes hold.
   package internal(set) var keptBytes = 0
   var claims: [UInt64: Claim] = [:]
+  /// What each address has.
+  var namesByAddress = AddressCounts()
+  var groupsByAddress = AddressCounts()
   /// Members to be dialled, in order.
   var dialQueue: Deque<Int32> = []
   /// Addresses with a connection that was dialled.
@@ -185,6 +199,7 @@ package struct Directory: ~Copyable, Core {
     var dials = 0
     var failedDials = 0
     var refusals = 0
+    var quotaRefusals = 0
   }
 
   package init(_ configuration: Configuration) {
@@ -203,7 +218,7 @@ extension Directory {
     begin(now)
     let member = makeMember(
       Member(
-        name: guestName(), host: origin.host, identity: nil, session: -1,
+        name: guestName(), isGuest: true, host: origin.host, identity: nil, session: -1,
         seenAt: now.wallMicroseconds))
     let id = makeSession(origin, identity: identity, member: member)
     members[member].session = Int32(id.index)

@@ -97,6 +97,7 @@ extension Directory {
       members[member].speaksTags = saved.tags == true
       setPlace(place, of: member)
       if let host = saved.host.flatMap({ IPAddress($0) }) { members[member].host = .tcp(host) }
+      recount(member)
       if let key = saved.key { members[member].identity = Identity(fingerprint: key) }
       if let seen = Timestamp.microseconds(saved.seen) { members[member].seenAt = seen }
     }
@@ -168,6 +169,7 @@ extension Directory {
     let member = names[source.name] ?? restoreMember(source.name, now: now)
     setPlace(source.place, of: member)
     members[member].host = tags["host"].flatMap { IPAddress($0) }.map { .tcp($0) } ?? .unix
+    recount(member)
     members[member].identity = tags["key"].map(Identity.init(fingerprint:))
     if let seen = tags["time"].flatMap({ Timestamp.microseconds($0) }) {
       members[member].seenAt = seen

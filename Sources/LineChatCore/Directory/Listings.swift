@@ -136,7 +136,9 @@ extension Directory {
       ("connections", machine.connections),
       ("connections-total", counters.opened),
       ("connections-refused", machine.refusedConnections),
+      ("refused-by-quota", machine.quotaRefusals + counters.quotaRefusals),
       ("slow-consumers", machine.slowConsumers),
+      ("rate-pauses", machine.pauses),
       ("names", names.count),
       ("groups", groupIndices.count),
       ("lines-received", counters.lines),
@@ -150,6 +152,11 @@ extension Directory {
       ("bytes-sent", machine.bytesSent),
       ("bytes-pending", machine.pendingBytes),
       ("bytes-kept", keptBytes),
+      ("max-connections", configuration.connectionsMax),
+      ("max-connections-per-address", configuration.quotas.connections),
+      ("max-names-per-address", configuration.quotas.names),
+      ("max-groups-per-address", configuration.quotas.groups),
+      ("max-rate", configuration.linesPerSecondMax),
     ]
     for (key, value) in lines {
       reply(request.session, request.label) { buffer in

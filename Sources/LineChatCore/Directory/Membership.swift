@@ -18,6 +18,7 @@ extension Directory {
       noteTags(member, request.isTagged)
       return replyToRename(request.session, request.label)
     }
+    try checkNames(of: member, .nick, or: "you are still \(old), give up another first")
     if members[member].isDurable {
       names[name] = member
       try persist(.rename(name), member, request)
@@ -44,7 +45,9 @@ extension Directory {
     names[before.name] = nil
     names[name] = member
     members[member].name = name
+    members[member].isGuest = false
     members[member].nextName = nil
+    recount(member)
     if let identity { members[member].identity = identity }
     for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)
@@ -161,6 +164,7 @@ extension Directory {
     sessions[session].member = member
     members[member].session = Int32(session)
     members[member].host = sessions[session].origin.host
+    recount(member)
     if let identity = sessions[session].identity, identity != members[member].identity {
       members[member].identity = identity
       noteHabits(of: member)
@@ -211,6 +215,9 @@ extension Directory {
     if place != nil && !members[member].isDurable && names.count > Limits.names {
       throw Refusal(
         .rateLimited, .join, "this server keeps no more members; JOIN \(name) alone still works")
+    }
+    if place != nil {
+      try checkNames(of: member, .join, or: "JOIN \(name) alone still works")
     }
     let isChange =
       place != nil && (present?.isDurable != true || place != members[member].place)
@@ -291,13 +298,15 @@ extension Directory {
     }
   }
 
-  private func checkRoom(for member: Int32, in name: GroupName) throws(Refusal) {
+  private mutating func checkRoom(for member: Int32, in name: GroupName) throws(Refusal) {
     guard members[member].memberships.count < Limits.groupsPerMember else {
       throw Refusal(
         code: .rateLimited, verb: .join,
         text: "you are in \(Limits.groupsPerMember) groups, no more are allowed; LEAVE one first")
     }
-    guard groupIndices[name] != nil || groupIndices.count < Limits.groups else {
+    guard groupIndices[name] == nil else { return }
+    try checkGroups(of: member)
+    guard groupIndices.count < Limits.groups else {
       throw Refusal(
         code: .rateLimited, verb: .join,
         text: "there are \(Limits.groups) groups here, no more are allowed; GROUPS lists them")
@@ -355,7 +364,7 @@ extension Directory {
     _ member: Int32, _ name: GroupName, isDurable: Bool, isTagged: Bool, now: Instant
   ) {
     noteTags(member, isTagged)
-    let group = groupIndices[name] ?? makeGroup(name)
+    let group = groupIndices[name] ?? makeGroup(name, by: member)
     let state = members[member]
     groups[group].roster.append(
       Roster.Entry(
@@ -445,6 +454,7 @@ extension Directory {
         .left(
           wire, groups[group].name, members: groups[group].roster.count,
           reason: reason)))
+    recount(member)
     dropGroupIfEmpty(group)
   }
 }

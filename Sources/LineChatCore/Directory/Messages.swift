@@ -41,6 +41,9 @@ extension Directory {
       return try narrowcast(text, in: group, to: narrowed, from: member, request)
     }
     let (handed, others) = try broadcast(text, in: group, from: member, request)
+    if configuration.isTracing {
+      report(text, to: groups[group].name.description, from: member, handed)
+    }
     // Whoever speaks tags keeps its own messages for those who are away.
     if !request.isTagged && groups[group].live < groups[group].roster.count
       && keepForAway(text, in: group, from: member, handed: handed, others: others, request)
@@ -50,9 +53,6 @@ extension Directory {
     counters.deliveries += handed
     replyToMessage(
       request.session, request.label, groups[group].name, handed: handed, others: others, kept: 0)
-    if configuration.isTracing {
-      report(text, to: groups[group].name.description, from: member, handed)
-    }
   }
 
   /// To everybody in the group but the speaker. Returns how many got it, of how many others.
@@ -235,6 +235,7 @@ extension Directory {
           text: "\(name) is a member but not connected now; try again later")
       }
       counters.messages += 1
+      if configuration.isTracing { report(text, to: name.description, from: member, 0) }
       return keepPrivately(
         privateLine(text, from: wire, to: name), for: receiver, id: nextPrivateID(to: receiver),
         stamp: clock.stamp(request.now), request)

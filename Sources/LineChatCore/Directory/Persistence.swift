@@ -40,6 +40,8 @@ struct Pending {
   let speaksTags: Bool
   /// The word of the owner that this is a part of.
   var forgetting: UInt64?
+  /// The address that has one group less for it, where it makes one.
+  var groupAt: IPAddress?
 }
 
 extension Directory {
@@ -57,7 +59,7 @@ extension Directory {
       Pending(
         step: step, member: member, session: sessions[request.session].id,
         identity: sessions[request.session].identity, label: request.label,
-        speaksTags: request.isTagged),
+        speaksTags: request.isTagged, groupAt: reserveGroup(for: step, member)),
       record(
         of: step, member, by: sessions[request.session].identity, isTagged: request.isTagged,
         now: request.now))
@@ -66,6 +68,7 @@ extension Directory {
   mutating func handOut(_ change: Pending, _ record: Record) {
     let ticket = nextTicket()
     members[change.member].pendingChanges += 1
+    recount(change.member)
     pending[ticket] = change
     effects.append(.persist(record, ticket))
   }
@@ -155,6 +158,7 @@ extension Directory {
     guard let waiting = pending.removeValue(forKey: ticket) else { return }
     let member = waiting.member
     members[member].pendingChanges -= 1
+    groupsByAddress.remove(waiting.groupAt)
     let session = waiting.session.flatMap { isLive($0) ? $0.index : nil }
     if let session { makeReady(session) }
     switch waiting.step {
@@ -173,6 +177,7 @@ extension Directory {
     case .drop(let name, let reason): applyDrop(member, name, reason: reason, now: now)
     }
     if let forgetting = waiting.forgetting { forgot(forgetting, failure: nil, now: now) }
+    recount(member)
     dropIfUnused(member)
     if let session { endIfInputEnded(session, now: now) }
     endThoseDone(now: now)
@@ -211,9 +216,11 @@ extension Directory {
     guard let waiting = pending.removeValue(forKey: ticket) else { return }
     let member = waiting.member
     members[member].pendingChanges -= 1
+    groupsByAddress.remove(waiting.groupAt)
     giveBackName(of: waiting.step, member)
     if case .keep(let number) = waiting.step { isNotKept(number, member, reason) }
     if let forgetting = waiting.forgetting { forgot(forgetting, failure: reason, now: now) }
+    recount(member)
     dropIfUnused(member)
     if let id = waiting.session, isLive(id) {
       makeReady(id.index)

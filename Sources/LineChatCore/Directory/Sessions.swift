@@ -114,6 +114,7 @@ extension Directory {
     dropLane(of: member, reason: "no member any more")
     expiring.remove(member)
     names[state.name] = nil
+    namesByAddress.remove(state.countedAt)
     noteListener(member, from: state.place, to: .relay)
     members.remove(member)
     members.reuse(member)
@@ -122,13 +123,15 @@ extension Directory {
   mutating func makeMember(_ member: Member) -> Int32 {
     let index = members.insert(member)
     names[member.name] = index
+    recount(index)
     return index
   }
 
-  mutating func makeGroup(_ name: GroupName) -> Int32 {
+  mutating func makeGroup(_ name: GroupName, by member: Int32) -> Int32 {
     let index = groups.insert(
       Group(
-        name: name, roster: Roster(version: version(changes)), plain: fanOut.makeChannel(),
+        name: name, madeAt: countGroup(by: member), roster: Roster(version: version(changes)),
+        plain: fanOut.makeChannel(),
         tagged: fanOut.makeChannel(), stream: random.next()))
     groupIndices[name] = index
     groupOrder.insert(index, at: orderPosition(of: name))
@@ -140,6 +143,7 @@ extension Directory {
     let group = groups[index]
     groupOrder.remove(at: orderPosition(of: group.name))
     groupIndices[group.name] = nil
+    groupsByAddress.remove(group.madeAt)
     fanOut.removeChannel(group.plain)
     fanOut.removeChannel(group.tagged)
     groups.remove(index)

@@ -5,24 +5,23 @@ import CSystem
 import Glibc
 import LineChat
 import LineProtocol
-import TestSupport
 
-final class Linechatd {
-  let process: pid_t
+package final class Linechatd {
+  package let process: pid_t
   private let log: Int32
   private var buffer: [UInt8] = []
   private var isAtEnd = false
   private var status: Int32?
   /// What has been read of standard error so far.
-  private(set) var lines: [String] = []
+  package private(set) var lines: [String] = []
 
   /// What becomes of the program's standard error.
-  enum StandardError { case read, unread, closed }
+  package enum StandardError { case read, unread, closed }
 
   /// Starts the program that was built with the tests. `environment` holds all it gets, but that it
   /// keeps nothing where that is left open. With a `descriptorLimit` it is started by
   /// prlimit, whose place it takes.
-  init(
+  package init(
     _ arguments: [String], environment: [String: String] = [:],
     standardError: StandardError = .read, output: Int32? = nil, descriptorLimit: Int? = nil
   ) throws {
@@ -107,7 +106,7 @@ final class Linechatd {
 
   /// Reads standard error until a line contains `text`, and returns that line.
   @discardableResult
-  func line(containing text: String, within seconds: Double = 20) throws -> String {
+  package func line(containing text: String, within seconds: Double = 20) throws -> String {
     if let line = lines.first(where: { $0.contains(text) }) { return line }
     let deadline = Deadline(seconds: seconds)
     while let line = try nextLine(deadline) {
@@ -141,14 +140,14 @@ final class Linechatd {
   }
 
   /// The rest of what it says, once it has ended.
-  func linesToEnd() throws -> [String] {
+  package func linesToEnd() throws -> [String] {
     let deadline = Deadline(seconds: 20)
     while try nextLine(deadline) != nil {}
     return lines
   }
 
   /// Where it listens, as it says itself.
-  func addresses(_ count: Int = 1) throws -> [ListenAddress] {
+  package func addresses(_ count: Int = 1) throws -> [ListenAddress] {
     var found: [ListenAddress] = []
     let deadline = Deadline(seconds: 20)
     while found.count < count {
@@ -164,17 +163,17 @@ final class Linechatd {
 
   // MARK: Its end
 
-  func signal(_ number: Int32) { kill(process, number) }
+  package func signal(_ number: Int32) { kill(process, number) }
 
   /// Waits until it has ended; its exit code, or minus the signal that ended it.
-  func exitCode(within seconds: Double = 20) throws -> Int32 {
+  package func exitCode(within seconds: Double = 20) throws -> Int32 {
     try eventually(within: seconds, "linechatd ends") { hasEnded }
     let status = status ?? 0
     return status & 0x7f == 0 ? (status >> 8) & 0xff : -(status & 0x7f)
   }
 
   /// Whether it has ended by now.
-  var hasEnded: Bool {
+  package var hasEnded: Bool {
     if status != nil { return true }
     var status: Int32 = 0
     guard waitpid(process, &status, WNOHANG) == process else { return false }
@@ -184,8 +183,8 @@ final class Linechatd {
 
   /// Lowers the limit of open descriptors while it runs, to so many more than it has; with the
   /// program prlimit, as Swift's module has not the call.
-  func limitDescriptors(toMore more: Int) throws {
-    let number = try openDescriptors() + more
+  package func limitDescriptors(toMore more: Int) throws {
+    let number = try figures.highestDescriptor() + 1 + more
     var pid = pid_t()
     let arguments = ["prlimit", "--pid", "\(process)", "--nofile=\(number):\(number)"]
     let result = Linechatd.withStrings(arguments) {
@@ -197,39 +196,7 @@ final class Linechatd {
     guard status == 0 else { throw TestFailure("prlimit failed") }
   }
 
-  /// One more than the highest number in use.
-  private func openDescriptors() throws -> Int {
-    guard let directory = opendir("/proc/\(process)/fd") else {
-      throw TestFailure("no such process")
-    }
-    defer { closedir(directory) }
-    var highest = 0
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      highest = max(highest, Int(name) ?? 0)
-    }
-    return highest + 1
-  }
-
-  /// CPU time used so far, in seconds.
-  func cpuSeconds() throws -> Double {
-    guard let file = fopen("/proc/\(process)/stat", "r") else {
-      throw TestFailure("no such process")
-    }
-    defer { fclose(file) }
-    var text = [CChar](repeating: 0, count: 1_024)
-    guard fgets(&text, 1_024, file) != nil else { throw TestFailure("nothing to read") }
-    let line = String(
-      decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    // Behind the name in parentheses; user and system time are the 12th and 13th from there.
-    let words = line.drop { $0 != ")" }.split(separator: " ")
-    guard words.count > 13, let user = Double(words[12]), let system = Double(words[13]) else {
-      throw TestFailure("cannot read \(line)")
-    }
-    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-  }
+  package var figures: ProcessFigures { ProcessFigures(of: process) }
 }
 
 extension String {

@@ -3,13 +3,12 @@
 
 import Foundation
 import LineChat
-import TestSupport
 
-final class Program {
-  let child: Child
+package final class Program {
+  package let child: Child
 
   /// `name` is a product of this package; it lies beside the tests' own binary.
-  init(
+  package init(
     _ name: String, _ arguments: [String], environment: [String: String] = [:],
     by starter: [String] = []
   ) throws {
@@ -17,7 +16,7 @@ final class Program {
     child = try Child(["env", "-i"] + words + starter + [try Program.path(of: name)] + arguments)
   }
 
-  static func path(of name: String) throws -> String {
+  package static func path(of name: String) throws -> String {
     let path = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
       .deletingLastPathComponent().appendingPathComponent(name).path
     guard access(path, X_OK) == 0 else { throw TestFailure("there is no \(path)") }
@@ -25,7 +24,7 @@ final class Program {
   }
 
   /// `linechat node` with its profiles in a directory of the test's own.
-  static func node(
+  package static func node(
     _ arguments: [String], in directory: TemporaryDirectory, environment: [String: String] = [:]
   ) throws -> Program {
     var environment = environment
@@ -35,10 +34,12 @@ final class Program {
 
   /// The first line of its log, from here on, that contains the text.
   @discardableResult
-  func says(_ text: String) throws -> String { try child.line(of: .errors, containing: text) }
+  package func says(_ text: String) throws -> String {
+    try child.line(of: .errors, containing: text)
+  }
 
   /// Ends it as an operator does; gives its exit code.
-  func stop(_ signal: Int32 = SIGTERM) throws -> Int32 {
+  package func stop(_ signal: Int32 = SIGTERM) throws -> Int32 {
     child.signal(signal)
     return try child.finish(within: .seconds(20))
   }
