@@ -1,0 +1,126 @@
+// Fan-out: one client says lines to a group, and many hear them. LineChat, the plain relay and whatever else
+// is installed take turns, so that whatever the machine does besides falls on all of them.
+
+import ArgumentParser
+import CBench
+import Foundation
+
+struct FanOut: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "One speaks and many hear: deliveries a second, and what one costs.",
+    discussion: """
+      The server runs on processor 0, the load on processor 1. Every byte that a receiver gets is \
+      compared with what it should get. The ratio is of processor time for a delivery to that of a plain \
+      relay written in C that does nothing else; each is the median of interleaved pairs.
+      """)
+
+  @Option(
+    parsing: .upToNextOption,
+    help:
+      "Who takes part: \(Contestant.allCases.map(\.rawValue).joined(separator: ", ")). (default: who is installed)"
+  )
+  var contestants: [Contestant] = []
+
+  @Option(parsing: .upToNextOption, help: "How many receivers, 1 to 5000.")
+  var receivers = [10, 100, 1_000]
+
+  @Option(parsing: .upToNextOption, help: "Bytes of a text, 16 to 16384.")
+  var bytes = [16, 64, 1_024, 16_384]
+
+  @Option(parsing: .upToNextOption, help: "Messages under way at most, 1 to 4096.")
+  var windows = [256, 1]
+
+  @Option(help: "How many pairs, 1 to 99.")
+  var pairs = 9
+
+  @Option(help: "About how many seconds each run takes on a machine that does nothing else.")
+  var seconds = 1.0
+
+  @OptionGroup var programs: ProgramOptions
+  @OptionGroup var report: ReportOptions
+
+  func validate() throws {
+    guard receivers.allSatisfy((1...5_000).contains), bytes.allSatisfy((16...16_384).contains),
+      windows.allSatisfy((1...4_096).contains), (1...99).contains(pairs), (0.05...600) ~= seconds
+    else {
+      throw ValidationError(
+        "--receivers is from 1 to 5000, --bytes from 16 to 16384, --windows from 1 to 4096, "
+          + "--pairs from 1 to 99, --seconds from 0.05 to 600")
+    }
+  }
+
+  func run() throws {
+    try raiseDescriptorLimit(to: (receivers.max() ?? 0) + 100)
+    _ = cbench_pin(Int32(min(1, ProcessInfo.processInfo.processorCount - 1)))
+    let present = try takingPart()
+    var rows: [Row] = []
+    for window in windows {
+      for count in receivers {
+        for size in bytes {
+          let load = FanOutLoad(receivers: count, textBytes: size, window: window)
+          rows += try rounds(of: load, present)
+        }
+      }
+    }
+    try report.print(rows)
+  }
+
+  private func takingPart() throws -> [Contestant] {
+    if let absence = contestants.lazy.compactMap(\.absence).first { throw BenchFailure(absence) }
+    guard contestants.isEmpty else { return contestants }
+    let absences = Contestant.allCases.compactMap(\.absence)
+    for absence in absences { say("left out: \(absence)") }
+    return Contestant.allCases.filter { $0.absence == nil }
+  }
+
+  /// Each contestant once in each of the rounds.
+  private func rounds(of load: FanOutLoad, _ contestants: [Contestant]) throws -> [Row] {
+    var results: [Contestant: [FanOutResult]] = [:]
+    var messages: [Contestant: Int] = [:]
+    for round in 0...pairs {
+      for contestant in contestants {
+        // The first round finds out how many messages take about that long.
+        let count = messages[contestant] ?? load.messagesAtFirst
+        let result = try load.run(contestant, programs, messages: count)
+        if round == 0 {
+          let scaled = Double(count) * seconds / max(result.seconds, 1e-3)
+          messages[contestant] = max(4 * load.window, Int(scaled))
+        } else {
+          results[contestant, default: []].append(result)
+        }
+      }
+    }
+    return contestants.map { contestant in
+      row(load, contestant, results[contestant] ?? [], beside: results[.relay] ?? [])
+    }
+  }
+
+  private func row(
+    _ load: FanOutLoad, _ contestant: Contestant, _ results: [FanOutResult],
+    beside relay: [FanOutResult]
+  ) -> Row {
+    var row = Row("fan-out", "\(contestant.rawValue), \(load)")
+    row.sent = results.map(\.sent).reduce(0, +)
+    row.delivered = results.map(\.delivered).reduce(0, +)
+    row.lost = results.map(\.lost).reduce(0, +)
+    row.wrong = results.map(\.wrong).reduce(0, +)
+    row.perSecond = median(results.map { Double($0.delivered) / $0.seconds })
+    row.megabytesPerSecond = median(results.map { Double($0.bytes) / $0.seconds / 1e6 })
+    row.cpuSecondsPerMillion = median(results.map(\.cpuSecondsPerMillion))
+    row.benchCPUSeconds = median(results.map(\.benchCPUSeconds))
+    if contestant != .relay, !relay.isEmpty {
+      let ratios = zip(results, relay).map { $0.cpuSecondsPerMillion / $1.cpuSecondsPerMillion }
+      row.cpuRatio = median(ratios)
+      row.cpuRatioLeast = ratios.min()
+      row.cpuRatioMost = ratios.max()
+    }
+    return row
+  }
+}
+
+func median(_ values: [Double]) -> Double? {
+  guard !values.isEmpty else { return nil }
+  let sorted = values.sorted()
+  let middle = sorted.count / 2
+  return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
