@@ -53,7 +53,9 @@ final class Connection {
     let deadline = monotonicNanoseconds() + 10_000_000_000
     while monotonicNanoseconds() < deadline {
       text += try read(waiting: 100)
-      let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+      let lines = text.split(
+        omittingEmptySubsequences: false, whereSeparator: \.isNewline
+      ).dropLast()
       if let line = lines.first(where: { $0.hasPrefix(start) }) { return String(line) }
     }
     throw BenchFailure("the server did not say \(start): \(text)")
