@@ -27,8 +27,9 @@ int cbench_set_own_session(posix_spawnattr_t *attributes) {
   return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID);
 }
 
-int cbench_contains(const void *bytes, size_t count, const char *text) {
-  return memmem(bytes, count, text, strlen(text)) != NULL;
+long cbench_find(const void *bytes, size_t count, const char *text) {
+  const char *found = memmem(bytes, count, text, strlen(text));
+  return found == NULL ? -1 : found - (const char *)bytes;
 }
 
 int cbench_pin(int processor) {

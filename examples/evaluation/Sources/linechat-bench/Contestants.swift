@@ -36,15 +36,30 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
     return "\(rawValue) is not installed (Debian's package \(package.name))"
   }
 
-  /// Starts it on processor 0, with `groups` groups.
-  func start(_ programs: ProgramOptions, groups: Int) throws -> Contest {
+  static let help: ArgumentHelp = """
+    Who takes part: \(allCases.map(\.rawValue).joined(separator: ", ")). (default: who is installed)
+    """
+
+  /// These, or all that are installed.
+  static func takingPart(of wanted: [Contestant]) throws -> [Contestant] {
+    if let absence = wanted.lazy.compactMap(\.absence).first { throw BenchFailure(absence) }
+    guard wanted.isEmpty else { return wanted }
+    for absence in allCases.compactMap(\.absence) { say("left out: \(absence)") }
+    return allCases.filter { $0.absence == nil }
+  }
+
+  /// Starts it on processor 0, with `groups` groups, for so many connections.
+  func start(
+    _ programs: ProgramOptions, groups: Int, connectionsMax: Int = 10_000
+  ) throws -> Contest {
     let directory = FileManager.default.temporaryDirectory
       .appendingPathComponent("linechat-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     switch self {
     case .linechat:
       let path = try programs.path("linechatd", given: programs.linechatd)
-      let server = try MeasuredServer(path, pinned: true)
+      let server = try MeasuredServer(
+        path, ["--memory", "--max-connections", "\(connectionsMax)"], pinned: true)
       return Contest(server.running, ports: [server.port], directory, keeping: server)
     case .relay:
       let relay = try Contestant.startRelay(groups)
@@ -66,7 +81,7 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
     case .redis:
       words += [
         "--bind", "127.0.0.1", "--port", "\(port)", "--save", "", "--appendonly", "no",
-        "--maxclients", "20000", "--client-output-buffer-limit", "pubsub 0 0 0",
+        "--maxclients", "65000", "--client-output-buffer-limit", "pubsub 0 0 0",
         "--dir", directory.path,
       ]
     default:

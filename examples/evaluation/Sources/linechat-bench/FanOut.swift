@@ -14,11 +14,7 @@ struct FanOut: ParsableCommand {
       relay written in C that does nothing else; each is the median of interleaved pairs.
       """)
 
-  @Option(
-    parsing: .upToNextOption,
-    help:
-      "Who takes part: \(Contestant.allCases.map(\.rawValue).joined(separator: ", ")). (default: who is installed)"
-  )
+  @Option(parsing: .upToNextOption, help: Contestant.help)
   var contestants: [Contestant] = []
 
   @Option(parsing: .upToNextOption, help: "How many receivers, 1 to 5000.")
@@ -51,8 +47,8 @@ struct FanOut: ParsableCommand {
 
   func run() throws {
     try raiseDescriptorLimit(to: (receivers.max() ?? 0) + 100)
-    _ = cbench_pin(Int32(min(1, ProcessInfo.processInfo.processorCount - 1)))
-    let present = try takingPart()
+    pinLoad()
+    let present = try Contestant.takingPart(of: contestants)
     var rows: [Row] = []
     for window in windows {
       for count in receivers {
@@ -63,14 +59,6 @@ struct FanOut: ParsableCommand {
       }
     }
     try report.print(rows)
-  }
-
-  private func takingPart() throws -> [Contestant] {
-    if let absence = contestants.lazy.compactMap(\.absence).first { throw BenchFailure(absence) }
-    guard contestants.isEmpty else { return contestants }
-    let absences = Contestant.allCases.compactMap(\.absence)
-    for absence in absences { say("left out: \(absence)") }
-    return Contestant.allCases.filter { $0.absence == nil }
   }
 
   /// Each contestant once in each of the rounds.

@@ -42,6 +42,11 @@ struct ProgramOptions: ParsableArguments {
 /// What is going on, on standard error.
 func say(_ text: String) { FileHandle.standardError.write(Data("== \(text)\n".utf8)) }
 
+/// This process keeps off the processor of what it measures, where there is another.
+func pinLoad() {
+  _ = cbench_pin(Int32(min(1, ProcessInfo.processInfo.processorCount - 1)))
+}
+
 /// For as many connections.
 func raiseDescriptorLimit(to wanted: Int) throws {
   var limit = rlimit()

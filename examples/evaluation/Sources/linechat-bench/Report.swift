@@ -29,6 +29,10 @@ struct Row: Codable {
   /// Processor time of the measured process, in seconds.
   var cpuSeconds: Double?
   var cpuSecondsPerMillion: Double?
+  var cpuMicrosecondsPerMessage: Double?
+  /// Of one that says nothing: to open it, and what it takes up.
+  var openCPUMicroseconds: Double?
+  var bytesPerConnection: Double?
   /// To the row's yardstick, of processor time for each delivery: the median of the pairs, the least and
   /// the most.
   var cpuRatio: Double?
@@ -66,6 +70,9 @@ struct Row: Codable {
     ("MiB memory", { number($0.memoryMebibytes, 1) }),
     ("MiB on disk", { number($0.diskMebibytes, 1) }), ("CPU s", { number($0.cpuSeconds, 3) }),
     ("CPU s per million", { number($0.cpuSecondsPerMillion, 4) }),
+    ("CPU us per message", { number($0.cpuMicrosecondsPerMessage, 0) }),
+    ("CPU us to open", { number($0.openCPUMicroseconds, 0) }),
+    ("B per connection", { number($0.bytesPerConnection, 0) }),
     ("CPU to relay", { number($0.cpuRatio, 2) }), ("least", { number($0.cpuRatioLeast, 2) }),
     ("most", { number($0.cpuRatioMost, 2) }),
     ("bench CPU s", { number($0.benchCPUSeconds, 3) }),

@@ -20,5 +20,5 @@ int cbench_epoll_add(int epoll, int descriptor, int number);
 // Fills in at most 1024 numbers, waiting so many milliseconds for the first; returns how many.
 int cbench_epoll_wait(int epoll, int *numbers, int milliseconds);
 
-// Whether the text is somewhere in the bytes: 1 or 0.
-int cbench_contains(const void *bytes, size_t count, const char *text);
+// Where the text begins first in the bytes; -1: nowhere.
+long cbench_find(const void *bytes, size_t count, const char *text);
