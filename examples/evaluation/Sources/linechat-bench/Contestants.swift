@@ -202,9 +202,24 @@ protocol Dialect {
   func line(_ text: [UInt8], _ group: Int) -> [UInt8]
   /// What ends each delivery.
   var lineEnd: String { get }
+  /// Whether one connection can be in a group and speak to it. If not, members hear themselves.
+  var hearersSpeak: Bool { get }
 }
 
 extension Dialect {
+  /// What a member that hears on this connection speaks on.
+  func speaker(_ name: String, _ hearer: Connection, port: UInt16) throws -> Connection {
+    if hearersSpeak { return hearer }
+    let connection = try Connection(port: port)
+    try connection.go(through: greeting(name))
+    connection.neverWait()
+    return connection
+  }
+
+  /// Of so many members, how many hear what one of them says.
+  func audience(of members: Int) -> Int { hearersSpeak ? members - 1 : members }
+
+  var hearersSpeak: Bool { true }
   var lineEnd: String { "\r\n" }
 }
 
@@ -254,6 +269,8 @@ struct RedisDialect: Dialect {
   }
 
   func greeting(_ name: String) -> [(says: String, until: String?)] { [("PING\r\n", "+PONG")] }
+
+  var hearersSpeak: Bool { false }
 
   func line(_ text: [UInt8], _ group: Int) -> [UInt8] {
     let channel = "g\(group)"

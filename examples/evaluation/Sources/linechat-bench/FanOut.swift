@@ -63,7 +63,7 @@ struct FanOut: ParsableCommand {
 
   /// Each contestant once in each of the rounds.
   private func rounds(of load: FanOutLoad, _ contestants: [Contestant]) throws -> [Row] {
-    var results: [Contestant: [FanOutResult]] = [:]
+    var results: [Contestant: [LoadResult]] = [:]
     var messages: [Contestant: Int] = [:]
     for round in 0...pairs {
       for contestant in contestants {
@@ -79,36 +79,9 @@ struct FanOut: ParsableCommand {
       }
     }
     return contestants.map { contestant in
-      row(load, contestant, results[contestant] ?? [], beside: results[.relay] ?? [])
+      Row(
+        "fan-out", "\(contestant.rawValue), \(load)", results[contestant] ?? [],
+        beside: contestant == .relay ? [] : results[.relay] ?? [])
     }
   }
-
-  private func row(
-    _ load: FanOutLoad, _ contestant: Contestant, _ results: [FanOutResult],
-    beside relay: [FanOutResult]
-  ) -> Row {
-    var row = Row("fan-out", "\(contestant.rawValue), \(load)")
-    row.sent = results.map(\.sent).reduce(0, +)
-    row.delivered = results.map(\.delivered).reduce(0, +)
-    row.lost = results.map(\.lost).reduce(0, +)
-    row.wrong = results.map(\.wrong).reduce(0, +)
-    row.perSecond = median(results.map { Double($0.delivered) / $0.seconds })
-    row.megabytesPerSecond = median(results.map { Double($0.bytes) / $0.seconds / 1e6 })
-    row.cpuSecondsPerMillion = median(results.map(\.cpuSecondsPerMillion))
-    row.benchCPUSeconds = median(results.map(\.benchCPUSeconds))
-    if contestant != .relay, !relay.isEmpty {
-      let ratios = zip(results, relay).map { $0.cpuSecondsPerMillion / $1.cpuSecondsPerMillion }
-      row.cpuRatio = median(ratios)
-      row.cpuRatioLeast = ratios.min()
-      row.cpuRatioMost = ratios.max()
-    }
-    return row
-  }
-}
-
-func median(_ values: [Double]) -> Double? {
-  guard !values.isEmpty else { return nil }
-  let sorted = values.sorted()
-  let middle = sorted.count / 2
-  return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

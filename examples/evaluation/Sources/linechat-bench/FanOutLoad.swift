@@ -22,25 +22,12 @@ struct FanOutLoad: CustomStringConvertible {
   var messagesAtFirst: Int { max(4 * window, min(20_000, 200_000 / receivers)) }
 
   func run(_ contestant: Contestant, _ programs: ProgramOptions, messages: Int) throws
-    -> FanOutResult
+    -> LoadResult
   {
     let contest = try contestant.start(programs, groups: 1)
     let desk = try FanOutDesk(self, contest, contestant.dialect)
     return try desk.run(messages)
   }
-}
-
-struct FanOutResult {
-  var sent = 0
-  var delivered = 0
-  var lost = 0
-  var wrong = 0
-  var bytes = 0
-  var seconds = 0.0
-  var cpuSeconds = 0.0
-  var benchCPUSeconds = 0.0
-
-  var cpuSecondsPerMillion: Double { cpuSeconds * 1e6 / Double(max(1, delivered)) }
 }
 
 private final class FanOutDesk {
@@ -99,9 +86,9 @@ private final class FanOutDesk {
     buffer.deallocate()
   }
 
-  func run(_ messages: Int) throws -> FanOutResult {
+  func run(_ messages: Int) throws -> LoadResult {
     try learn()
-    var result = FanOutResult()
+    var result = LoadResult()
     let cpu = contest.running.scheduledSeconds
     let benchCPU = Running.ownCPUSeconds
     let start = monotonicNanoseconds()

@@ -81,7 +81,7 @@ struct Idle: ParsableCommand {
     withExtendedLifetime(silent) {}
     row.sent = circle.sent
     row.delivered = circle.delivered
-    row.lost = circle.sent * 19 - circle.delivered
+    row.lost = circle.sent * circle.audience - circle.delivered
     row.take(delays)
     row.cpuMicrosecondsPerMessage =
       (contest.running.scheduledSeconds - cpu) * 1e6 / Double(max(1, circle.sent))
@@ -94,6 +94,7 @@ struct Idle: ParsableCommand {
 private final class Circle {
   private let dialect: any Dialect
   private let members: [Connection]
+  private let speakers: [Connection]
   private var tails: [[UInt8]]
   private let epoll = cbench_epoll()
   private(set) var sent = 0
@@ -112,6 +113,9 @@ private final class Circle {
       try connection.go(through: dialect.entry("m\(index)", 0))
       return connection
     }
+    speakers = try members.enumerated().map { index, member in
+      try dialect.speaker("s\(index)", member, port: contest.port(of: 0))
+    }
     tails = Array(repeating: [], count: count)
     for (index, member) in members.enumerated() {
       member.neverWait()
@@ -124,13 +128,16 @@ private final class Circle {
     buffer.deallocate()
   }
 
+  /// How many hear what one says.
+  var audience: Int { dialect.audience(of: members.count) }
+
   func talk(perSecond: Double, for seconds: Double) throws -> Histogram<UInt64> {
     try warmUp()
     let pause = UInt64(1e9 / perSecond)
     let messages = Int(seconds * perSecond)
     let start = monotonicNanoseconds()
     var lastNews = start
-    while delivered < messages * (members.count - 1) {
+    while delivered < messages * audience {
       let now = monotonicNanoseconds()
       let due = start + UInt64(sent) * pause
       if sent < messages, due <= now {
@@ -153,7 +160,7 @@ private final class Circle {
     for _ in 0..<3 {
       (sent, delivered) = (0, 0)
       for _ in members { try speak(monotonicNanoseconds()) }
-      while delivered < members.count * (members.count - 1) {
+      while delivered < members.count * audience {
         guard monotonicNanoseconds() < deadline else {
           throw BenchFailure("not all members hear each other")
         }
@@ -169,7 +176,9 @@ private final class Circle {
     let digits = String(due)
     let zeros = String(repeating: "0", count: max(0, 19 - digits.count))
     let line = dialect.line(Array((Self.mark + zeros + digits + "]").utf8), 0)
-    guard members[sent % members.count].write(line, from: 0) == line.count else {
+    let speaker = speakers[sent % members.count]
+    if speaker !== members[sent % members.count] { try speaker.skip(buffer) }
+    guard speaker.write(line, from: 0) == line.count else {
       throw BenchFailure("a member cannot be written to")
     }
     sent += 1
