@@ -198,6 +198,8 @@ protocol Dialect {
   func entry(_ name: String, _ group: Int) -> [(says: String, until: String?)]
   /// The same for one that only sends.
   func greeting(_ name: String) -> [(says: String, until: String?)]
+  /// What is said by one that leaves the group, and then the server.
+  func departure(_ group: Int) -> [(says: String, until: String?)]
   /// A line to the group, of this text.
   func line(_ text: [UInt8], _ group: Int) -> [UInt8]
   /// What ends each delivery.
@@ -232,6 +234,10 @@ struct LineChatDialect: Dialect {
     [("", "INFO"), ("NICK \(name)\n", "OK NICK")]
   }
 
+  func departure(_ group: Int) -> [(says: String, until: String?)] {
+    [("LEAVE g\(group)\n", "OK LEAVE"), ("QUIT\n", "OK QUIT")]
+  }
+
   func line(_ text: [UInt8], _ group: Int) -> [UInt8] {
     Array("MSG g\(group) ".utf8) + text + [0x0A]
   }
@@ -245,6 +251,7 @@ struct RelayDialect: Dialect {
 
   func entry(_ name: String, _ group: Int) -> [(says: String, until: String?)] { [] }
   func greeting(_ name: String) -> [(says: String, until: String?)] { [] }
+  func departure(_ group: Int) -> [(says: String, until: String?)] { [] }
   func line(_ text: [UInt8], _ group: Int) -> [UInt8] { text + [0x0A] }
   var lineEnd: String { "\n" }
 }
@@ -256,6 +263,10 @@ struct NATSDialect: Dialect {
 
   func greeting(_ name: String) -> [(says: String, until: String?)] {
     [("", "INFO"), ("CONNECT {\"verbose\":false,\"echo\":false}\r\nPING\r\n", "PONG")]
+  }
+
+  func departure(_ group: Int) -> [(says: String, until: String?)] {
+    [("UNSUB 1\r\nPING\r\n", "PONG")]
   }
 
   func line(_ text: [UInt8], _ group: Int) -> [UInt8] {
@@ -272,6 +283,10 @@ struct RedisDialect: Dialect {
 
   var hearersSpeak: Bool { false }
 
+  func departure(_ group: Int) -> [(says: String, until: String?)] {
+    [("UNSUBSCRIBE g\(group)\r\n", ":0"), ("QUIT\r\n", "+OK")]
+  }
+
   func line(_ text: [UInt8], _ group: Int) -> [UInt8] {
     let channel = "g\(group)"
     let head =
@@ -287,6 +302,10 @@ struct IRCDialect: Dialect {
 
   func greeting(_ name: String) -> [(says: String, until: String?)] {
     [("NICK \(name)\r\nUSER bench 0 * :bench\r\n", ":bench.local 376")]
+  }
+
+  func departure(_ group: Int) -> [(says: String, until: String?)] {
+    [("PART #g\(group)\r\n", ":"), ("QUIT\r\n", "ERROR")]
   }
 
   func line(_ text: [UInt8], _ group: Int) -> [UInt8] {

@@ -30,7 +30,7 @@ struct Row: Codable {
   var cpuSeconds: Double?
   var cpuSecondsPerMillion: Double?
   var cpuMicrosecondsPerMessage: Double?
-  /// Of one that says nothing: to open it, and what it takes up.
+  /// Of one connection: to open it (and whatever else the workload does), and what it takes up.
   var openCPUMicroseconds: Double?
   var bytesPerConnection: Double?
   /// To the row's yardstick, of processor time for each delivery: the median of the pairs, the least and
@@ -71,7 +71,7 @@ struct Row: Codable {
     ("MiB on disk", { number($0.diskMebibytes, 1) }), ("CPU s", { number($0.cpuSeconds, 3) }),
     ("CPU s per million", { number($0.cpuSecondsPerMillion, 4) }),
     ("CPU us per message", { number($0.cpuMicrosecondsPerMessage, 0) }),
-    ("CPU us to open", { number($0.openCPUMicroseconds, 0) }),
+    ("CPU us each", { number($0.openCPUMicroseconds, 0) }),
     ("B per connection", { number($0.bytesPerConnection, 0) }),
     ("CPU to relay", { number($0.cpuRatio, 2) }), ("least", { number($0.cpuRatioLeast, 2) }),
     ("most", { number($0.cpuRatioMost, 2) }),
