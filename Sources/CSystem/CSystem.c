@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -17,6 +18,28 @@ int csystem_accept(int descriptor, void *address, unsigned int *length) {
 
 int csystem_pipe(int descriptors[2]) {
   return pipe2(descriptors, O_NONBLOCK | O_CLOEXEC);
+}
+
+int csystem_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int csystem_epoll_add(int epoll, int descriptor, short events, int number) {
+  struct epoll_event entry = {.events = (unsigned short)events, .data = {.fd = number}};
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &entry);
+}
+
+int csystem_epoll_remove(int epoll, int descriptor) {
+  struct epoll_event unused;
+  return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &unused);
+}
+
+int csystem_epoll_take(int epoll, int *numbers, short *events, int count) {
+  struct epoll_event entries[256];
+  int found = epoll_wait(epoll, entries, count < 256 ? count : 256, 0);
+  for (int i = 0; i < found; i++) {
+    numbers[i] = entries[i].data.fd;
+    events[i] = (short)entries[i].events;
+  }
+  return found;
 }
 
 int csystem_boot_timer(void) {

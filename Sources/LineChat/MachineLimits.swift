@@ -165,6 +165,12 @@ package enum MachineLimits {
   /// connection breaks by them.
   static let sleepLeastMicroseconds: Int64 = 2_000_000
 
+  /// Waits without news after which a descriptor is parked.
+  static let waitsBeforeParking: UInt32 = 64
+
+  /// Parked descriptors whose news are taken in one wait.
+  static let parkedNews = 256
+
   /// The loop looks up once in this time even where nothing is due.
   static let waitMicroseconds: Int64 = 3_600_000_000
 }

@@ -1,13 +1,28 @@
-// What the loop sleeps on: one call of poll(2) for every descriptor there is.
+// What the loop sleeps on: one call of poll(2) for whoever has news often, with the others behind one
+// of its entries.
+//
+// Theory of operation. poll looks at each of its entries in each call, so ten thousand silent
+// connections would cost some milliseconds whenever one of them speaks. Whoever had no news for a
+// number of waits is parked: moved to an epoll descriptor, which is itself an entry of poll's array
+// and ready when one of its own is. With its next news it is back in the array.
+//
+//     poll [ epoll | busy … busy ]          no news for `waitsBeforeParking` waits ->
+//             └ parked … parked             <- news, or another interest
+//
+// Parking and coming back cost about as much as some tens of looks at an entry in poll's array do. So
+// that many looks are waited for: then whatever comes costs at most twice of what would have been best
+// (the rule for renting skis; Karlin, Manasse, Rudolph and Sleator, "Competitive snoopy caching", 1988).
+// It needs no clock, and nothing at all is done while nothing happens.
 //
 // The rules it keeps:
 //   - Adding, changing and removing an entry costs the same however many there are. The loop knows
-//     an entry by its slot; where the entry lies in poll's array is the poller's own affair, so
-//     that entries can lie elsewhere (parked in an epoll descriptor, say) without anybody noticing.
+//     an entry by its slot; where the entry lies is the poller's own affair.
 //   - A slot that was given back is not given out again before the next wait, so that news of its
 //     former holder can't reach the new one.
 //   - Who comes late in the array is not last for ever: the loop can say where to begin next.
+//   - Where there is no epoll descriptor to be had (or no room in it), nothing is parked.
 
+import CSystem
 import Glibc
 
 final class Poller {
@@ -33,52 +48,70 @@ final class Poller {
   /// What the last wait found, in the order in which it is to be served.
   private(set) var ready: [Readiness] = []
 
+  /// poll's array. Once somebody is parked, the epoll descriptor is in it.
   private var entries: [pollfd] = []
-  /// Which slot each of `entries` belongs to.
-  private var slots: [Slot] = []
-  /// Where the entry of each slot lies; -1 for a slot that is free.
+  /// Whose each of `entries` is.
+  private var tenants: [Tenant] = []
+  /// Where the entry of each slot lies, or `Place`.
   private var positions: [Int32] = []
+  /// By their slots, as they lay in `entries`.
+  private var parked: [pollfd] = []
+  /// -1: nobody was parked yet.
+  private var epoll: Int32 = -1
   private var freeSlots: [Slot] = []
   private var returnedSlots: [Slot] = []
   private var firstServed = 0
+  /// Waits so far. It may begin anew: only differences count.
+  private var waits: UInt32 = 0
+
+  private struct Tenant {
+    let slot: Slot
+    /// The number of the wait that had news of it, or before which it came.
+    var newsAt: UInt32
+  }
+
+  /// What stands for a position where there is none.
+  private enum Place {
+    static let none: Int32 = -1
+    static let parked: Int32 = -2
+  }
+
+  /// The epoll descriptor's own slot; nobody else is given one below 0.
+  private static let epollSlot: Slot = -1
+
+  deinit { if epoll >= 0 { close(epoll) } }
+
+  /// How many are not in poll's array.
+  private(set) var parkedCount = 0
 
   func add(_ descriptor: Int32, _ interest: Interest) -> Slot {
     let slot = freeSlots.popLast() ?? Slot(positions.count)
-    if Int(slot) == positions.count { positions.append(-1) }
-    positions[Int(slot)] = Int32(entries.count)
-    entries.append(pollfd(fd: descriptor, events: Poller.events(interest), revents: 0))
-    slots.append(slot)
+    if Int(slot) == positions.count { positions.append(Place.none) }
+    append(slot, pollfd(fd: descriptor, events: Poller.events(interest), revents: 0))
     return slot
   }
 
   func change(_ slot: Slot, to interest: Interest) {
-    entries[Int(positions[Int(slot)])].events = Poller.events(interest)
+    entries[position(of: slot)].events = Poller.events(interest)
   }
 
   /// No more news of this entry, not even of a hang-up, until `heed`.
   func ignore(_ slot: Slot) {
-    let position = Int(positions[Int(slot)])
+    let position = position(of: slot)
     // poll skips negative descriptors.
     if entries[position].fd >= 0 { entries[position].fd = ~entries[position].fd }
   }
 
   func heed(_ slot: Slot) {
-    let position = Int(positions[Int(slot)])
+    guard positions[Int(slot)] != Place.parked else { return }
+    let position = position(of: slot)
     if entries[position].fd < 0 { entries[position].fd = ~entries[position].fd }
   }
 
   /// Before the descriptor is closed. The last entry moves to where this one lay.
   func remove(_ slot: Slot) {
-    let position = positions[Int(slot)]
-    precondition(position >= 0, "a slot that is not in use")
-    let lastEntry = entries.removeLast()
-    let lastSlot = slots.removeLast()
-    if Int(position) < entries.count {
-      entries[Int(position)] = lastEntry
-      slots[Int(position)] = lastSlot
-      positions[Int(lastSlot)] = position
-    }
-    positions[Int(slot)] = -1
+    take(position(of: slot))
+    positions[Int(slot)] = Place.none
     returnedSlots.append(slot)
   }
 
@@ -88,6 +121,8 @@ final class Poller {
     freeSlots.append(contentsOf: returnedSlots)
     returnedSlots.removeAll(keepingCapacity: true)
     ready.removeAll(keepingCapacity: true)
+    waits &+= 1
+    if waits % MachineLimits.waitsBeforeParking == 0 { parkSilent() }
     let milliseconds = Poller.milliseconds(microseconds)
     let count = entries.withUnsafeMutableBufferPointer {
       poll($0.baseAddress, nfds_t($0.count), milliseconds)
@@ -104,21 +139,113 @@ final class Poller {
     firstServed = max(0, Int(positions[Int(slot)]))
   }
 
+  // MARK: News
+
   private func collect(_ count: Int) {
     let first = firstServed < entries.count ? firstServed : 0
     firstServed = 0
-    collect(first..<entries.count, upTo: count)
-    collect(0..<first, upTo: count)
+    var left = count
+    var hasParkedNews = false
+    collect(first..<entries.count, &left, &hasParkedNews)
+    collect(0..<first, &left, &hasParkedNews)
+    if hasParkedNews { collectParked() }
   }
 
-  private func collect(_ range: Range<Int>, upTo count: Int) {
+  private func collect(_ range: Range<Int>, _ left: inout Int, _ hasParkedNews: inout Bool) {
     entries.withUnsafeBufferPointer { entries in
-      for position in range where entries[position].revents != 0 {
-        precondition(entries[position].revents & Int16(POLLNVAL) == 0, "polled after its close")
-        ready.append(Readiness(slot: slots[position], events: entries[position].revents))
-        if ready.count == count { return }
+      for position in range {
+        guard left > 0 else { return }
+        let events = entries[position].revents
+        guard events != 0 else { continue }
+        precondition(events & Int16(POLLNVAL) == 0, "polled after its close")
+        left -= 1
+        if tenants[position].slot == Poller.epollSlot {
+          hasParkedNews = true
+        } else {
+          tenants[position].newsAt = waits
+          ready.append(Readiness(slot: tenants[position].slot, events: events))
+        }
       }
     }
+  }
+
+  /// Those that are more than fit are there in the next wait.
+  private func collectParked() {
+    let most = MachineLimits.parkedNews
+    withUnsafeTemporaryAllocation(of: Int32.self, capacity: most) { slots in
+      withUnsafeTemporaryAllocation(of: Int16.self, capacity: most) { events in
+        let count = csystem_epoll_take(
+          epoll, slots.baseAddress, events.baseAddress, Int32(most))
+        for index in 0..<max(0, Int(count)) {
+          _ = position(of: slots[index])
+          ready.append(Readiness(slot: slots[index], events: events[index]))
+        }
+      }
+    }
+  }
+
+  // MARK: Parking
+
+  /// Where the entry lies in poll's array, to which it is brought back if it is parked.
+  private func position(of slot: Slot) -> Int {
+    if positions[Int(slot)] == Place.parked {
+      let entry = parked[Int(slot)]
+      parkedCount -= 1
+      csystem_epoll_remove(epoll, entry.fd)
+      append(slot, entry)
+    }
+    precondition(positions[Int(slot)] >= 0, "a slot that is not in use")
+    return Int(positions[Int(slot)])
+  }
+
+  private func parkSilent() {
+    // From the end, as the last one comes to where one is taken away.
+    for position in entries.indices.reversed() {
+      let tenant = tenants[position]
+      guard tenant.slot != Poller.epollSlot, entries[position].fd >= 0,
+        waits &- tenant.newsAt > MachineLimits.waitsBeforeParking
+      else { continue }
+      guard park(position) else { return }
+    }
+  }
+
+  /// False: nobody can be parked now.
+  private func park(_ position: Int) -> Bool {
+    guard epoll >= 0 || openEpoll() else { return false }
+    let (entry, slot) = (entries[position], tenants[position].slot)
+    guard csystem_epoll_add(epoll, entry.fd, entry.events, slot) == 0 else { return false }
+    if Int(slot) >= parked.count {
+      let free = pollfd(fd: -1, events: 0, revents: 0)
+      parked += Array(repeating: free, count: positions.count - parked.count)
+    }
+    parked[Int(slot)] = entry
+    take(position)
+    positions[Int(slot)] = Place.parked
+    parkedCount += 1
+    return true
+  }
+
+  private func openEpoll() -> Bool {
+    epoll = csystem_epoll()
+    guard epoll >= 0 else { return false }
+    append(Poller.epollSlot, pollfd(fd: epoll, events: Int16(POLLIN), revents: 0))
+    return true
+  }
+
+  // MARK: poll's array
+
+  private func append(_ slot: Slot, _ entry: pollfd) {
+    if slot >= 0 { positions[Int(slot)] = Int32(entries.count) }
+    entries.append(entry)
+    tenants.append(Tenant(slot: slot, newsAt: waits))
+  }
+
+  private func take(_ position: Int) {
+    let (lastEntry, lastTenant) = (entries.removeLast(), tenants.removeLast())
+    guard position < entries.count else { return }
+    entries[position] = lastEntry
+    tenants[position] = lastTenant
+    if lastTenant.slot >= 0 { positions[Int(lastTenant.slot)] = Int32(position) }
   }
 
   private static func events(_ interest: Interest) -> Int16 {

@@ -81,12 +81,15 @@ struct PollerTests {
   }
 
   /// Pipes are told by the byte that lies in them, so that entries can't be mixed up.
-  @Test("finds entries whatever was added and removed before")
+  @Test("finds entries whatever was added, parked and removed before")
   func slots() throws {
     let poller = Poller()
     var pipes: [Poller.Slot: WakePipe] = [:]
     var generator = SplitMix(seed: 7)
     for _ in 0..<2_000 {
+      if Int.random(in: 0..<50, using: &generator) == 0 {
+        for _ in 0..<Int.random(in: 0..<200, using: &generator) { try poller.wait(0) }
+      }
       if pipes.count < 20 && Bool.random(using: &generator) {
         let pipe = try WakePipe.make()
         pipes[poller.add(pipe.number, .reading)] = pipe
@@ -119,6 +122,67 @@ struct PollerTests {
         }
       }
     }
+  }
+
+  @Test("whoever is silent for long is parked, and found at once when that is over")
+  func parking() throws {
+    let poller = Poller()
+    let pipes = try (0..<600).map { _ in try WakePipe.make() }
+    let slots = pipes.map { poller.add($0.number, .reading) }
+    pipes[7].wake()
+    for _ in 0..<64 { try poller.wait(0) }
+    #expect(poller.parkedCount == 0)
+    for _ in 0..<128 { try poller.wait(0) }
+    #expect(poller.ready.map(\.slot) == [slots[7]])
+    #expect(poller.parkedCount == 599)
+    pipes[7].drain()
+
+    // One of them, in each way in which it is touched.
+    pipes[3].wake()
+    try poller.wait(1_000_000)
+    #expect(poller.ready.map(\.slot) == [slots[3]] && poller.ready[0].canRead)
+    #expect(poller.parkedCount == 598)
+    pipes[3].drain()
+    poller.change(slots[4], to: [])
+    pipes[4].wake()
+    poller.ignore(slots[5])
+    pipes[5].wake()
+    poller.heed(slots[6])
+    try poller.wait(0)
+    #expect(poller.ready.isEmpty && poller.parkedCount == 596)
+    poller.remove(slots[8])
+    pipes[8].wake()
+    try poller.wait(0)
+    #expect(poller.ready.isEmpty && poller.parkedCount == 595)
+    poller.change(slots[4], to: .reading)
+    poller.heed(slots[5])
+    try poller.wait(0)
+    #expect(Set(poller.ready.map(\.slot)) == [slots[4], slots[5]])
+
+    // All at once are more than are taken at once, and none is forgotten.
+    for pipe in pipes { pipe.wake() }
+    var found: Set<Poller.Slot> = []
+    for _ in 0..<3 {
+      try poller.wait(0)
+      found.formUnion(poller.ready.map(\.slot))
+    }
+    #expect(found == Set(slots).subtracting([slots[8]]))
+    withExtendedLifetime(pipes) {}
+  }
+
+  @Test("a hang-up of one that is parked is told")
+  func parkedHangUp() throws {
+    let poller = Poller()
+    var ends: [Int32] = [-1, -1]
+    #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+    let slot = poller.add(ends[0], [])
+    for _ in 0..<200 { try poller.wait(0) }
+    #expect(poller.parkedCount == 1)
+    close(ends[1])
+    try poller.wait(1_000_000)
+    #expect(poller.ready.map(\.slot) == [slot] && poller.ready[0].isHangUp)
+    poller.remove(slot)
+    close(ends[0])
   }
 
   @Test("begins with whom the loop had no room for")

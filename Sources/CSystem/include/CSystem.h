@@ -12,6 +12,18 @@ int csystem_accept(int descriptor, void *address, unsigned int *length);
 /// pipe2 with O_NONBLOCK and O_CLOEXEC.
 int csystem_pipe(int descriptors[2]);
 
+/// An epoll descriptor, close-on-exec.
+int csystem_epoll(void);
+
+/// Has it tell of `descriptor` under `number`, for these events of poll; they have the same values.
+int csystem_epoll_add(int epoll, int descriptor, short events, int number);
+
+int csystem_epoll_remove(int epoll, int descriptor);
+
+/// Fills in at most `count` numbers and their events without waiting, and returns how many; -1: none, as
+/// something is wrong.
+int csystem_epoll_take(int epoll, int *numbers, short *events, int count);
+
 /// Notes the mode that a terminal is in now, and from here on restores it (and ends bracketed paste)
 /// when the process ends by exit or by a fault (SIGSEGV, a trap, abort, SIGQUIT), whichever thread
 /// it hits. -1: it is no terminal.

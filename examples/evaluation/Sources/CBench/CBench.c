@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -25,6 +27,28 @@ int cbench_set_own_session(posix_spawnattr_t *attributes) {
   return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID);
 }
 
-int cbench_contains(const void *bytes, size_t count, const char *text) {
-  return memmem(bytes, count, text, strlen(text)) != NULL;
+long cbench_find(const void *bytes, size_t count, const char *text) {
+  const char *found = memmem(bytes, count, text, strlen(text));
+  return found == NULL ? -1 : found - (const char *)bytes;
+}
+
+int cbench_pin(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
+}
+
+int cbench_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int cbench_epoll_add(int epoll, int descriptor, int number) {
+  struct epoll_event entry = {.events = EPOLLIN, .data = {.fd = number}};
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &entry);
+}
+
+int cbench_epoll_wait(int epoll, int *numbers, int milliseconds) {
+  struct epoll_event entries[1024];
+  int found = epoll_wait(epoll, entries, 1024, milliseconds);
+  for (int i = 0; i < found; i++) numbers[i] = entries[i].data.fd;
+  return found;
 }

@@ -25,7 +25,7 @@ struct ProgramOptions: ParsableArguments {
   }
 
   private static func run(_ words: [String], in directory: URL) throws {
-    FileHandle.standardError.write(Data("== \(words.joined(separator: " "))\n".utf8))
+    say(words.joined(separator: " "))
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = words
@@ -39,13 +39,36 @@ struct ProgramOptions: ParsableArguments {
   }
 }
 
+/// What is going on, on standard error.
+func say(_ text: String) { FileHandle.standardError.write(Data("== \(text)\n".utf8)) }
+
+/// This process keeps off the processor of what it measures, where there is another.
+func pinLoad() {
+  _ = cbench_pin(Int32(min(1, ProcessInfo.processInfo.processorCount - 1)))
+}
+
+/// For as many connections.
+func raiseDescriptorLimit(to wanted: Int) throws {
+  var limit = rlimit()
+  getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  guard limit.rlim_cur < rlim_t(wanted) else { return }
+  guard limit.rlim_max >= rlim_t(wanted) else {
+    throw BenchFailure("\(wanted) descriptors are needed, and ulimit -Hn is \(limit.rlim_max)")
+  }
+  limit.rlim_cur = rlim_t(wanted)
+  setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
 /// A process of ours; it ends with this object.
 final class Running {
   let process: pid_t
   private var isReaped = false
 
-  /// `terminal`: the path of a terminal that is to be its own; else its standard error goes to `errors`.
-  init(_ words: [String], terminal: String? = nil, errors: Int32? = nil) throws {
+  /// `terminal`: the path of a terminal that is to be its own; else its standard output and error go to
+  /// `output` and `errors`, or nowhere.
+  init(
+    _ words: [String], terminal: String? = nil, output: Int32? = nil, errors: Int32? = nil
+  ) throws {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -55,7 +78,7 @@ final class Running {
     // The leader of a session gets the first terminal that it opens.
     _ = cbench_set_own_session(&attributes)
     posix_spawn_file_actions_addopen(&actions, 0, terminal ?? "/dev/null", O_RDWR, 0)
-    posix_spawn_file_actions_adddup2(&actions, 0, 1)
+    posix_spawn_file_actions_adddup2(&actions, output ?? 0, 1)
     posix_spawn_file_actions_adddup2(&actions, errors ?? 0, 2)
     // So that nothing is left where the benchmark is killed.
     let all = ["setpriv", "--pdeathsig", "KILL"] + words
@@ -95,6 +118,18 @@ final class Running {
     return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
+  /// The same to the nanosecond, as the scheduler counts it; it is less by what interrupts took.
+  var scheduledSeconds: Double {
+    let threads =
+      (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
+    let nanoseconds = threads.compactMap { thread -> Double? in
+      let path = "/proc/\(process)/task/\(thread)/schedstat"
+      return (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: " ").first
+        .flatMap { Double($0) }
+    }
+    return nanoseconds.reduce(0, +) / 1e9
+  }
+
   /// What it has in memory.
   var memoryMebibytes: Double? {
     guard let text = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
@@ -119,10 +154,13 @@ final class MeasuredServer {
   let port: UInt16
   private let log: FileHandle
 
-  init(_ path: String, _ arguments: [String] = ["--memory"], port: UInt16 = 0) throws {
+  /// `pinned`: to processor 0.
+  init(
+    _ path: String, _ arguments: [String] = ["--memory"], port: UInt16 = 0, pinned: Bool = false
+  ) throws {
     let pipe = Pipe()
     running = try Running(
-      [path, "--listen", "127.0.0.1:\(port)"] + arguments,
+      (pinned ? ["taskset", "-c", "0"] : []) + [path, "--listen", "127.0.0.1:\(port)"] + arguments,
       errors: pipe.fileHandleForWriting.fileDescriptor)
     try pipe.fileHandleForWriting.close()
     log = pipe.fileHandleForReading

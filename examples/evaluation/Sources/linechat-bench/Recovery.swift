@@ -47,17 +47,6 @@ struct Recovery: ParsableCommand {
     if members > 0 { rows += try RecoveryDesk(linechatd).measureStart(with: members) }
     try report.print(rows)
   }
-
-  private func raiseDescriptorLimit(to wanted: Int) throws {
-    var limit = rlimit()
-    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    guard limit.rlim_cur < rlim_t(wanted) else { return }
-    guard limit.rlim_max >= rlim_t(wanted) else {
-      throw BenchFailure("\(wanted) descriptors are needed, and ulimit -Hn is \(limit.rlim_max)")
-    }
-    limit.rlim_cur = rlim_t(wanted)
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-  }
 }
 
 /// A server with a directory of its own, killed and started again.
@@ -106,8 +95,7 @@ private final class RecoveryDesk {
     back.cpuSeconds = server.running.cpuSeconds
     back.memoryMebibytes = server.running.memoryMebibytes
     back.take(swarm.returns(since: start))
-    FileHandle.standardError.write(
-      Data(String(format: "== away for %.1f s\n", Double(start - killed) / 1e9).utf8))
+    say(String(format: "away for %.1f s", Double(start - killed) / 1e9))
 
     let speaker = try Connection(port: server.port)
     try speaker.send("MSG lobby \(Swarm.mark)\n")

@@ -12,7 +12,10 @@ struct Row: Codable {
   var sent: Int?
   var delivered: Int?
   var lost: Int?
+  /// What came more than once, or was nothing that was sent.
+  var wrong: Int?
   var perSecond: Double?
+  var megabytesPerSecond: Double?
   var p50Microseconds: Double?
   var p90Microseconds: Double?
   var p99Microseconds: Double?
@@ -25,6 +28,16 @@ struct Row: Codable {
   var diskMebibytes: Double?
   /// Processor time of the measured process, in seconds.
   var cpuSeconds: Double?
+  var cpuSecondsPerMillion: Double?
+  var cpuMicrosecondsPerMessage: Double?
+  /// Of one connection: to open it (and whatever else the workload does), and what it takes up.
+  var openCPUMicroseconds: Double?
+  var bytesPerConnection: Double?
+  /// To the row's yardstick, of processor time for each delivery: the median of the pairs, the least and
+  /// the most.
+  var cpuRatio: Double?
+  var cpuRatioLeast: Double?
+  var cpuRatioMost: Double?
   /// The same of the benchmark itself, so that a row bound by it shows.
   var benchCPUSeconds: Double?
 
@@ -47,13 +60,21 @@ struct Row: Codable {
   fileprivate static let columns: [(title: String, text: @Sendable (Row) -> String?)] = [
     ("workload", { $0.workload }), ("setting", { $0.setting }),
     ("sent", { $0.sent.map(String.init) }), ("delivered", { $0.delivered.map(String.init) }),
-    ("lost", { $0.lost.map(String.init) }), ("per second", { number($0.perSecond, 0) }),
+    ("lost", { $0.lost.map(String.init) }), ("wrong", { $0.wrong.map(String.init) }),
+    ("per second", { number($0.perSecond, 0) }),
+    ("MB/s", { number($0.megabytesPerSecond, 0) }),
     ("p50 us", { number($0.p50Microseconds, 0) }), ("p90 us", { number($0.p90Microseconds, 0) }),
     ("p99 us", { number($0.p99Microseconds, 0) }),
     ("p99.9 us", { number($0.p999Microseconds, 0) }),
     ("max us", { number($0.maxMicroseconds, 0) }), ("s", { number($0.seconds, 3) }),
     ("MiB memory", { number($0.memoryMebibytes, 1) }),
     ("MiB on disk", { number($0.diskMebibytes, 1) }), ("CPU s", { number($0.cpuSeconds, 3) }),
+    ("CPU s per million", { number($0.cpuSecondsPerMillion, 4) }),
+    ("CPU us per message", { number($0.cpuMicrosecondsPerMessage, 0) }),
+    ("CPU us each", { number($0.openCPUMicroseconds, 0) }),
+    ("B per connection", { number($0.bytesPerConnection, 0) }),
+    ("CPU to relay", { number($0.cpuRatio, 2) }), ("least", { number($0.cpuRatioLeast, 2) }),
+    ("most", { number($0.cpuRatioMost, 2) }),
     ("bench CPU s", { number($0.benchCPUSeconds, 3) }),
   ]
 

@@ -156,7 +156,7 @@ final class Swarm {
   }
 
   private static func find(_ text: String, in bytes: [UInt8]) -> Bool {
-    bytes.withUnsafeBytes { cbench_contains($0.baseAddress, $0.count, text) == 1 }
+    bytes.withUnsafeBytes { cbench_find($0.baseAddress, $0.count, text) >= 0 }
   }
 
   private func send(_ index: Int, _ text: String) {

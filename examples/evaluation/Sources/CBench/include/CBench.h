@@ -10,5 +10,15 @@ int cbench_open_terminal(int columns, int rows, char *path, size_t path_bytes);
 // Has the process lead a session of its own. Returns an error's number, or 0.
 int cbench_set_own_session(posix_spawnattr_t *attributes);
 
-// Whether the text is somewhere in the bytes: 1 or 0.
-int cbench_contains(const void *bytes, size_t count, const char *text);
+// Has this process run on one processor only. Returns an error's number, or 0.
+int cbench_pin(int processor);
+
+// An epoll descriptor; the others are told whether they can be read, by the number they were added with.
+int cbench_epoll(void);
+int cbench_epoll_add(int epoll, int descriptor, int number);
+
+// Fills in at most 1024 numbers, waiting so many milliseconds for the first; returns how many.
+int cbench_epoll_wait(int epoll, int *numbers, int milliseconds);
+
+// Where the text begins first in the bytes; -1: nowhere.
+long cbench_find(const void *bytes, size_t count, const char *text);
