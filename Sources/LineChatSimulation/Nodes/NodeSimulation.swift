@@ -78,6 +78,7 @@ final class Town {
       machine.start(world)
     }
     server.diskFault = nil
+    server.diskDelayMicroseconds = 0
     server.awake(world)
     server.start(world)
   }
@@ -145,8 +146,13 @@ final class Town {
     }
   }
 
+  /// What waits for somebody who is there has gone: with those who said it, and with the server.
   private func checkOutboxes() {
     guard world.failure == nil, let probe = probe() else { return }
+    for kept in server.core.durableState().kept {
+      guard let name = MemberName(kept.member), probe.isOnline(name) == true else { continue }
+      world.fail("the server keeps \(kept.messages.count) messages for \(name), who is there")
+    }
     for node in nodes where world.failure == nil && node.isServerThere {
       let status = node.core.status(now: node.moment(world))
       for contact in status.contacts where contact.waiting > 0 {
@@ -183,7 +189,11 @@ extension Witness {
     for node in town.nodes {
       let waiting = outbox(node.core.replicaState())
       for said in all where said.actor === node.actor && said.isAccepted {
-        guard let id = said.id, !waiting.contains(id) else { continue }
+        guard let id = said.id else { continue }
+        if waiting.contains(id) {
+          for name in said.recipients ?? [] { checkGap(before: said, name, town.world) }
+          continue
+        }
         for name in said.recipients ?? [] where !isSettled(said, name) {
           town.world.fail("m\(said.number) for \(name) is lost: \(said.reports.map(\.state))")
         }

@@ -34,7 +34,9 @@ final class ServerMachine: Machine<Directory> {
   init(_ options: Options) {
     let (_, journal) = ServerMachine.emptyDisk()
     requestBytesMax = options.lineBytesMax
-    super.init("server", ServerMachine.host, Directory(Directory.Configuration()), journal)
+    super.init(
+      "server", ServerMachine.host, Directory(Directory.Configuration()), journal,
+      sectorBytes: options.nodes.sectorBytes)
   }
 
   private static func emptyDisk() -> (Recovery, DiskThread) {
@@ -157,7 +159,7 @@ final class ServerMachine: Machine<Directory> {
   /// While it is down: everything is gone.
   func loseDirectory(_ world: World) {
     world.note("the server's directory is lost")
-    platter = SimulatedDisk(sectorBytes: 512)
+    platter = emptyDisk
     register.forgetMembers()
   }
 }
