@@ -198,4 +198,36 @@ struct PeerFindingTests {
     #expect(state.groups.map(\.version) == ["9.4"])
     #expect(restarted.peer.audit().problems == [])
   }
+
+  @Test("what comes again on another connection, before it is written, is acknowledged there")
+  func repeatedOnWayToDisk() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    let line = "@msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby hi"
+    stage.open("bob", from: "10.0.0.2")
+    stage.play("% hold\nbob> \(line)\n- bob")
+    stage.open("again", from: "10.0.0.2")
+    stage.play(
+      """
+      again> \(line)
+      % all
+      * :bob@10.0.0.2:5001 MSG lobby hi
+      again< ACK lobby B.1
+      """)
+  }
+
+  @Test("what comes again on another connection and could not be written is not acknowledged there")
+  func repeatedAndNotWritten() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    let line = "@msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby hi"
+    stage.open("bob", from: "10.0.0.2")
+    stage.play("% hold\nbob> \(line)\n- bob")
+    stage.open("again", from: "10.0.0.2")
+    stage.play(
+      """
+      again> \(line)
+      % fail
+      again< ERR internal {*}
+      x again
+      """)
+  }
 }

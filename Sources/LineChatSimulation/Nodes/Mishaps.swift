@@ -77,7 +77,7 @@ final class Fate: Node {
       if world.chance(2) { return server.backUp() }
       server.crash(world, losesPower: true)
       server.restoreBackup(world)
-      // It has those again who had left since.
+      // Loosened: it has those again who had left since, and not those who have joined.
       for node in town.nodes {
         node.actor.unsure.formUnion(Set(PeerMachine.groups).subtracting(node.actor.isIn))
       }

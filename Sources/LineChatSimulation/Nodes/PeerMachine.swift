@@ -311,8 +311,8 @@ final class PeerMachine: Machine<Peer> {
     if let group = listedGroup(record) { listings[ticket] = group }
     write(record, ticket, world)
   }
-  /// A roster that could not be written is not known after a crash; the server tells of it with what
-  /// happens next in the group.
+  /// Loosened: a roster that could not be written is not known after a crash; the server tells of it with
+  /// what happens next in the group.
   override func persisted(_ ticket: Ticket, _ isWritten: Bool, _ world: World) {
     if let group = listings.removeValue(forKey: ticket), !isWritten { actor.unsure.insert(group) }
     super.persisted(ticket, isWritten, world)

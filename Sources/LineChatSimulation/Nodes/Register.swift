@@ -223,7 +223,7 @@ struct Register {
 
   mutating func forgetMembers() { (members, left) = ([:], [:]) }
 
-  /// What has been said since then does not count: the copy does not know of it.
+  /// Loosened: what has been said since then does not count, as the copy does not know of it.
   mutating func putBack(_ earlier: Members) { (members, left) = (earlier, [:]) }
 
   func check(_ state: DurableState) throws(Wrong) {

@@ -132,7 +132,9 @@ final class ServerMachine: Machine<Directory> {
     }
     do throws(Wrong) {
       try register.said(lines, server: id) { group in
-        RosterVersion(start: versionStart, number: core.rosterNumbers.groups[group] ?? 0)
+        // One that is gone begins anew behind all that was.
+        let numbers = core.rosterNumbers
+        return RosterVersion(start: versionStart, number: numbers.groups[group] ?? numbers.changes)
       }
     } catch {
       world.fail("the server: \(error.what)")

@@ -60,10 +60,13 @@ extension Witness {
     }
   }
 
-  /// Nobody has what was said later and lacks this, for which no failure was reported.
+  /// Nobody has what was said later and lacks this, for which no failure was reported. (Who has had
+  /// another name may be in a roster twice, and have got what was said later under the other one.)
   func checkGap(before said: Said, _ name: MemberName, _ world: World) {
     let holders = holders(name).filter { !$0.isGone }
-    guard let id = said.id, holders.count == 1, !isSettled(said, name) else { return }
+    guard let id = said.id, holders.count == 1, holders[0].names.count == 1,
+      !isSettled(said, name)
+    else { return }
     guard let heard = holders[0].heardUpTo[id.stream], heard > id.sequence else { return }
     world.fail(
       "\(name) was shown \(hexadecimal(id.stream)).\(heard), and m\(said.number) before it waits")
