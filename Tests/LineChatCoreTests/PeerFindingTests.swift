@@ -145,7 +145,12 @@ struct PeerFindingTests {
   @Test("what is given up by a leave that a crash has left on the disk is told at the start, once")
   func tornLeave() {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
-    stage.perform(.say(GroupName("lobby")!, "hi"))
+    stage.play(
+      """
+      me> MSG lobby hi
+      * said MSG lobby hi
+      me< bob waiting: not connected
+      """)
     let before = stage.journal
     stage.play("% hold")
     stage.perform(.leave(GroupName("lobby")!))
@@ -163,7 +168,13 @@ struct PeerFindingTests {
       }
     }
     #expect(failures(before + leave) == ["lobby bob: left lobby"])
-    stage.play("% go")
+    stage.play(
+      """
+      % go
+      * lobby.1 bob failed: left lobby
+      me< done
+      server< @label=3 LEAVE lobby
+      """)
     #expect(stage.journal.count > before.count + 1)
     #expect(failures(stage.journal) == [])
   }
@@ -176,6 +187,7 @@ struct PeerFindingTests {
       me> NICK zoe
       server< @label=3 NICK zoe
       ~ server
+      me< ERR unreachable NICK {*}
       = 0.5
       ? server
       ! server
@@ -188,6 +200,7 @@ struct PeerFindingTests {
       server> @label=5;version=9.4 OK MEMBERS lobby 2
       server< @label=6 NICK zoe
       server> @label=6 OK NICK zoe
+      server< @label=7 JOIN lobby :5001
       """)
     let change = stage.written("@version=9.4;group=lobby;time=T :alice@10.0.0.1:5001 NICK zoe")
     let restarted = PeerStage(
@@ -226,7 +239,7 @@ struct PeerFindingTests {
       """
       again> \(line)
       % fail
-      again< ERR internal {*}
+      again< @msgid=B.1 ERR internal {*}
       x again
       """)
   }

@@ -42,6 +42,14 @@ class Machine<C: Core & ~Copyable>: Node {
   var diskDelayMicroseconds = 0
   private var nextSnapshotAt: Int64 = 0
 
+  /// From now on every write succeeds.
+  func mendDisk() {
+    diskFault = nil
+    diskDelayMicroseconds = 0
+    disk.disk.faults = [:]
+    nextSnapshotAt = 0
+  }
+
   private var hasRoundAhead = false
   /// The core has been told that a connection is gone while a round was written.
   var hasTold = false

@@ -80,15 +80,15 @@ final class Town {
     world.heal()
     world.mendAll()
     for machine in nodes {
-      machine.diskFault = nil
-      machine.diskDelayMicroseconds = 0
+      machine.mendDisk()
       machine.awake(world)
       machine.start(world)
+      machine.requestRound(world)
     }
-    server.diskFault = nil
-    server.diskDelayMicroseconds = 0
+    server.mendDisk()
     server.awake(world)
     server.start(world)
+    server.requestRound(world)
   }
 
   // MARK: In the end

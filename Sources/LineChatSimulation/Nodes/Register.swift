@@ -120,6 +120,8 @@ struct Register {
       let old = names.updateValue(name, forKey: link)
       guard let old, old != name else { return isBack(name) }
       for group in members.keys.sorted() where members[group]?.removeValue(forKey: old) != nil {
+        // An older connection may have given the memberships of that name to another.
+        if isUnsure(old, group) { continue }
         members[group]?[name] = present(group)
         left[group, default: [:]][old] = present(group)
       }
