@@ -269,8 +269,11 @@ final class ClientNode: Node {
       }
     guard let group else { throw Wrong("\(Ear.text(line)) names no group") }
     try replicas[group]?.apply(message, version)
-    // It was taken out; but who takes up another's name leaves as who it was, and is in as the other.
-    if case .leave = message.content, message.source?.name == name, !isRenaming {
+    // It was taken out, and told why; or it takes up another's name: then it leaves as who it was, and is
+    // in as the other.
+    if case .leave(_, let reason) = message.content, message.source?.name == name,
+      !isRenaming || reason != nil
+    {
       replicas[group] = nil
     }
   }

@@ -1,5 +1,5 @@
 // What the disk is to hold, said by meaning and not by lines, and what a server must know that
-// starts again with the first so many of its records: the model after a crash.
+// starts again with those of its records that a crash has left: the model after it.
 
 import LineChatCore
 import LineProtocol
@@ -60,12 +60,12 @@ final class Memory {
     facts = []
   }
 
-  /// What is known when the first `count` records have survived.
-  func known(_ count: Int) -> [Known] {
+  /// What is known when these records have survived.
+  func known(_ survivors: Set<Int>) -> [Known] {
     var all = base
     func at(_ person: Person) -> Int? { all.firstIndex { $0.person === person } }
-    for (fact, _, state) in facts.prefix(count) where state != .failed {
-      switch fact {
+    for index in facts.indices where survivors.contains(index) {
+      switch facts[index].fact {
       case .wish(let wish): apply(wish, &all)
       case .keep(let letter, let person):
         if let at = at(person) { all[at].known.letters.append(letter) }
@@ -108,10 +108,10 @@ final class Memory {
 // MARK: - The server starts again
 
 extension Model {
-  /// The server has crashed and starts with the first so many records. What it numbers and orders
+  /// The server has crashed and starts with these records. What it numbers and orders
   /// in its own way is taken from it; what it must know is not.
-  func restart(_ count: Int, _ directory: borrowing Directory) throws(Wrong) {
-    let known = memory.known(count)
+  func restart(_ survivors: Set<Int>, _ directory: borrowing Directory) throws(Wrong) {
+    let known = memory.known(survivors)
     (callers, names, groups, wishes, keeping) = ([:], [:], [:], [:], [:])
     (claims, dials, due, mustEnd, endedAhead, truths) = ([], [], [], [:], [], [])
     configuration.versionStart += 1

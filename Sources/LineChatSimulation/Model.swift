@@ -6,8 +6,14 @@
 import LineChatCore
 import LineProtocol
 
+/// What the server numbers in one go: what is said in a group, or to one person alone.
+class Stream {
+  /// Its name on the wire, known as soon as anything of it has been seen.
+  var id: UInt64?
+}
+
 /// Somebody with a name.
-final class Person {
+final class Person: Stream {
   var name: MemberName
   var place = Place.relay
   /// When the place was taken; of several at one place the first is meant.
@@ -90,7 +96,7 @@ final class Caller {
   var hasEnded: Bool { if case .ended = state { true } else { false } }
 }
 
-final class Group {
+final class Group: Stream {
   struct Seat {
     let person: Person
     var isDurable: Bool

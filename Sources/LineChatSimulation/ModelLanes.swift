@@ -8,14 +8,14 @@ import LineProtocol
 /// The id and time that a message got, known as soon as it has been seen anywhere.
 final class Mark {
   /// Whose stream it belongs to: a group's, or that of what is said to one person.
-  let stream: AnyObject
+  let stream: Stream
   private(set) var id: MessageID?
   private(set) var time: String?
 
   /// What it says is later than all that was said before the server's last start.
   private let floor: String
 
-  init(of stream: AnyObject, after floor: String) {
+  init(of stream: Stream, after floor: String) {
     self.stream = stream
     self.floor = floor
   }
@@ -30,6 +30,7 @@ final class Mark {
     }
     guard time > floor else { throw Wrong("\(time) is given after \(floor)") }
     (id, self.time) = (seen, time)
+    stream.id = seen.stream
   }
 }
 

@@ -313,11 +313,12 @@ extension Model {
     }
     let hearers = audience.compactMap(\.caller)
     let line = Array(":\(person.wire) MSG \(group.name) ".utf8) + text
-    let mark = Mark(of: group, after: stampFloor)
+    // A program may stamp by its own clock.
+    let mark = Mark(of: group, after: asked.isTagged ? "" : stampFloor)
     for caller in hearers {
       expect(
         caller, .exact(line), stamped(asked), lane: group.name.description.lowercased(),
-        mark: asked.isTagged ? nil : mark)
+        mark: asked.tags["msgid"] == nil ? mark : nil)
       if !asked.isTagged, caller.speaksTags, group.seat(of: caller.person)?.isDurable == true {
         retain(line, mark, by: caller)
       }
@@ -368,7 +369,7 @@ extension Model {
   private func tell(_ recipient: Recipient, _ text: [UInt8], _ asked: Asked) {
     guard let receiver = find(recipient) else { return refuse(asked, [.noSuchPeer], .pm) }
     let line = Array(":\(asked.person.wire) PM \(receiver.name) ".utf8) + text
-    let mark = Mark(of: receiver, after: stampFloor)
+    let mark = Mark(of: receiver, after: asked.isTagged ? "" : stampFloor)
     guard let caller = receiver.caller else {
       guard !asked.isTagged, isDurable(receiver) else {
         return refuse(asked, [.unreachable], .pm)
@@ -377,7 +378,8 @@ extension Model {
       keep(line, mark, for: receiver, claim)
       return open(claim)
     }
-    expect(caller, .exact(line), stamped(asked), mark: asked.isTagged ? nil : mark)
+    expect(
+      caller, .exact(line), stamped(asked), mark: asked.tags["msgid"] == nil ? mark : nil)
     if !asked.isTagged, caller.speaksTags, isDurable(receiver) {
       retain(line, mark, by: caller)
     }
@@ -399,7 +401,7 @@ extension Model {
 
   private func acknowledge(_ destination: Destination, _ id: MessageID, _ asked: Asked) {
     // What the server keeps for it is the server's to know of, whomever it names.
-    let isKept = asked.person.lane.contains { $0.mark.id?.stream == id.stream }
+    let isKept = asked.person.lane.contains { $0.mark.stream.id == id.stream }
     guard let to = asked.tags["to"], !isKept else { return acknowledged(id, by: asked.person) }
     guard let name = MemberName(to), let person = names[name],
       person.name == name, let caller = person.caller, caller.speaksTags

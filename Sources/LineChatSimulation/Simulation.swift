@@ -19,6 +19,8 @@ package struct Outcome: Sendable {
 package enum Simulation {
   /// Simulated time after the last fault in which all must be as it should: longer than the longest
   /// WAIT of the workload, than a silent program is suffered, and than the pause between two dials.
+  /// (So what is kept for somebody who only listens may take longer than the 120 s within which it goes
+  /// to those who are connected: the server dials every five minutes, as is promised.)
   private static let healingMicroseconds: Int64 = 400_000_000
 
   /// - Parameter follower: hears of every event as it happens.

@@ -141,4 +141,106 @@ struct PeerFindingTests {
         }
       })
   }
+
+  @Test("what is given up by a leave that a crash has left on the disk is told at the start, once")
+  func tornLeave() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play(
+      """
+      me> MSG lobby hi
+      * said MSG lobby hi
+      me< bob waiting: not connected
+      """)
+    let before = stage.journal
+    stage.play("% hold")
+    stage.perform(.leave(GroupName("lobby")!))
+    let leave = stage.waiting.map(\.record)
+    #expect(leave.count == 1)
+    func failures(_ journal: [Record]) -> [String] {
+      let restarted = PeerStage(journal: journal)
+      #expect(restarted.peer.replicaState().outbox.isEmpty)
+      return restarted.allNews.compactMap { one in
+        if case .delivery(_, let conversation, let name, .failed(let reason)) = one {
+          "\(conversation) \(name): \(reason)"
+        } else {
+          nil
+        }
+      }
+    }
+    #expect(failures(before + leave) == ["lobby bob: left lobby"])
+    stage.play(
+      """
+      % go
+      * lobby.1 bob failed: left lobby
+      me< done
+      server< @label=3 LEAVE lobby
+      """)
+    #expect(stage.journal.count > before.count + 1)
+    #expect(failures(stage.journal) == [])
+  }
+
+  @Test("a node is itself in a roster that does not know its new name, also after a start")
+  func ownNameBehind() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play(
+      """
+      me> NICK zoe
+      server< @label=3 NICK zoe
+      ~ server
+      me< ERR unreachable NICK {*}
+      = 0.5
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=4 NICK alice
+      server> @label=4 OK NICK alice
+      server< @label=5 MEMBERS lobby
+      server> @label=5 MEMBER lobby zoe@10.0.0.1:5001 online tags
+      server> @label=5 MEMBER lobby bob@relay away tags
+      server> @label=5;version=9.4 OK MEMBERS lobby 2
+      server< @label=6 NICK zoe
+      server> @label=6 OK NICK zoe
+      server< @label=7 JOIN lobby :5001
+      """)
+    let change = stage.written("@version=9.4;group=lobby;time=T :alice@10.0.0.1:5001 NICK zoe")
+    let restarted = PeerStage(
+      restoring: stage.peer.replicaState(), journal: [Record(line: Array(change.utf8))])
+    restarted.perform(.say(GroupName("lobby")!, "hi"))
+    let state = restarted.peer.replicaState()
+    #expect(state.outbox.map(\.recipients) == [["bob"]])
+    #expect(state.groups.map(\.version) == ["9.4"])
+    #expect(restarted.peer.audit().problems == [])
+  }
+
+  @Test("what comes again on another connection, before it is written, is acknowledged there")
+  func repeatedOnWayToDisk() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    let line = "@msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby hi"
+    stage.open("bob", from: "10.0.0.2")
+    stage.play("% hold\nbob> \(line)\n- bob")
+    stage.open("again", from: "10.0.0.2")
+    stage.play(
+      """
+      again> \(line)
+      % all
+      * :bob@10.0.0.2:5001 MSG lobby hi
+      again< ACK lobby B.1
+      """)
+  }
+
+  @Test("what comes again on another connection and could not be written is not acknowledged there")
+  func repeatedAndNotWritten() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    let line = "@msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby hi"
+    stage.open("bob", from: "10.0.0.2")
+    stage.play("% hold\nbob> \(line)\n- bob")
+    stage.open("again", from: "10.0.0.2")
+    stage.play(
+      """
+      again> \(line)
+      % fail
+      again< @msgid=B.1 ERR internal {*}
+      x again
+      """)
+  }
 }

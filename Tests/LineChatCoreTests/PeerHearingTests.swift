@@ -140,6 +140,7 @@ struct PeerHearingTests {
       again> \(said(1))
       % all
       * :bob@10.0.0.2:5001 MSG lobby 1
+      again< ACK lobby B.1
       again> \(said(1))
       again< ACK lobby B.1
       % go

@@ -46,6 +46,7 @@ extension Directory {
     auditNames(&audit)
     auditWork(&audit)
     auditLanes(&audit)
+    auditLimits(&audit)
     let channels = fanOut.channelsInUse
     audit.channels = channels
     audit.hold(channels == 2 * audit.groups, "\(channels) channels are in use")
@@ -254,6 +255,31 @@ extension Directory {
     for (number, claim) in claims {
       audit.hold(claim.waiting == claimed[number], "a sender waits for \(claim.waiting)")
     }
+  }
+}
+
+extension Directory {
+  /// Every queue and buffer is within its bounds.
+  private func auditLimits(_ audit: inout Audit) {
+    let (waiting, listed) = (pending.count, listings.count)
+    audit.hold(waiting <= Limits.pendingChanges, "\(waiting) changes wait for the disk")
+    audit.hold(listed <= Limits.listings, "\(listed) listings are under way")
+    audit.hold(keptBytes <= Limits.keptBytesOfAll, "what all lanes hold is too much")
+    let many = audit.groups
+    audit.hold(many <= Limits.groups, "\(many) groups")
+    for index in members.indices {
+      let count = members[index].memberships.count
+      audit.hold(count <= Limits.groupsPerMember, "a member is in \(count) groups")
+    }
+    let queued = Set(dialQueue).count
+    audit.hold(queued == dialQueue.count, "a member stands in the queue of dials twice")
+    for there in listeners.values {
+      audit.hold(there.count <= Limits.membersPerPlace, "\(there.count) members are at one place")
+    }
+    var byHost: [IPAddress: Int] = [:]
+    for endpoint in dialledPlaces.keys { byHost[endpoint.address, default: 0] += 1 }
+    audit.hold(
+      byHost.values.allSatisfy { $0 <= Limits.dialsPerHost }, "a host is dialled too often at once")
   }
 }
 

@@ -15,11 +15,21 @@ struct HeardStream {
   var durable: UInt64
   /// Taken, and on their way to the disk, in order.
   var underWay: Deque<UInt64> = []
+  /// Connections on which one of those came again: the receipt is for them, too.
+  var repeated: [Repeated] = []
   /// The order in which streams were heard last.
   var order: UInt64
 
   /// The latest message that was taken.
   var taken: UInt64 { underWay.last ?? durable }
+}
+
+/// A message that came on a second connection while it was on its way to the disk: the first may be dead.
+struct Repeated {
+  let sequence: UInt64
+  let destination: Destination
+  let source: Member
+  let session: SessionID
 }
 
 /// A receipt that goes out at the end of the round.
@@ -126,9 +136,22 @@ extension Peer {
     let isDuplicate = id.sequence <= stream.taken
     if isDuplicate { counters.duplicates += 1 }
     // One on its way to the disk has its receipt when it is there.
-    guard !isDuplicate || id.sequence <= stream.durable else { return }
+    guard !isDuplicate || id.sequence <= stream.durable else {
+      heard[id.stream]?.repeated.removeAll { $0.session == session }
+      heard[id.stream]?.repeated.append(
+        Repeated(
+          sequence: id.sequence, destination: destination, source: source, session: session))
+      return
+    }
     acknowledge(
       id.stream, stream.durable, destination, source, session, missing: isDuplicate ? nil : prev)
+  }
+
+  private mutating func acknowledgeRepeated(_ id: MessageID) {
+    guard let repeated = heard[id.stream]?.repeated, !repeated.isEmpty else { return }
+    let due = repeated.filter { $0.sequence <= id.sequence }
+    heard[id.stream]!.repeated.removeAll { $0.sequence <= id.sequence }
+    for one in due { acknowledge(id.stream, id.sequence, one.destination, one.source, one.session) }
   }
 
   private mutating func write(
@@ -177,6 +200,7 @@ extension Peer {
       heard[id.stream]!.underWay.removeFirst()
       heard[id.stream]!.durable = id.sequence
       acknowledge(id.stream, id.sequence, incoming.destination, message.from, incoming.session)
+      acknowledgeRepeated(id)
     } else if let mouth = incoming.mouth {
       let name = name
       switch message.conversation {
@@ -200,9 +224,13 @@ extension Peer {
   /// up, so that it comes again.
   mutating func isNotHeard(_ incoming: Incoming, _ reason: String) {
     written(incoming)
-    if let id = incoming.message.id { wasNotTaken(id) }
-    guard isLive(incoming.session) else { return }
-    let session = incoming.session.index
+    let repeated = incoming.message.id.map { wasNotTaken($0) } ?? []
+    for session in [incoming.session] + repeated { giveUp(session, incoming, reason) }
+  }
+
+  private mutating func giveUp(_ id: SessionID, _ incoming: Incoming, _ reason: String) {
+    guard isLive(id) else { return }
+    let session = id.index
     switch sessions[session].kind {
     case .uplink: loseServer("what it says can't be written to disk (\(reason))")
     case .guest, .owner, .link:
@@ -218,10 +246,14 @@ extension Peer {
     }
   }
 
-  private mutating func wasNotTaken(_ id: MessageID) {
-    guard var stream = heard[id.stream] else { return }
+  /// Returns the other connections on which it, or what came behind it, has come again.
+  private mutating func wasNotTaken(_ id: MessageID) -> [SessionID] {
+    guard var stream = heard[id.stream] else { return [] }
     while let last = stream.underWay.last, last >= id.sequence { stream.underWay.removeLast() }
+    let lost = stream.repeated.filter { $0.sequence >= id.sequence }.map(\.session)
+    stream.repeated.removeAll { $0.sequence >= id.sequence }
     heard[id.stream] = stream.taken == 0 ? nil : stream
+    return lost
   }
 
   /// Whoever said it may have waited for nothing else.

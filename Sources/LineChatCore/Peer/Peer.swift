@@ -127,6 +127,8 @@ package struct Peer: ~Copyable, Core {
 
   /// MEMBER lines of the journal, until the end of their listing.
   var replayed: [GroupName: [Roster.Entry]] = [:]
+  /// What was found in the journal to have failed: told at the start.
+  var failuresToTell: [News] = []
 
   /// What has been heard of each stream.
   var heard: [UInt64: HeardStream] = [:]
@@ -197,6 +199,8 @@ extension Peer {
     begin(now)
     startedAt = now
     replayed = [:]
+    news += failuresToTell
+    failuresToTell = []
     if configuration.isNameWanted && name != configuration.name { nextName = configuration.name }
     sweepSoon()
     tryServer()

@@ -39,7 +39,27 @@ extension Peer {
       throw Refusal(.badSyntax, line.content.verb, "no record of a node begins like this")
     }
     effects = []
+    noteFailures()
+  }
+
+  /// A leave of ours can be the last thing on the disk: what it ended has failed, and nobody was told.
+  private mutating func noteFailures() {
+    for one in news {
+      if case .delivery(_, _, _, .failed) = one { failuresToTell.append(one) }
+    }
     news = []
+  }
+
+  /// It was told when this was written.
+  private mutating func wasTold(_ line: Message, _ id: MessageID) {
+    guard line.tags["failed"] != nil, let name = line.source?.name else { return }
+    failuresToTell.removeAll { one in
+      guard case .delivery(let failed, _, name, _) = one, failed.stream == id.stream else {
+        return false
+      }
+      return line.tags["only"] == nil
+        ? failed.sequence <= id.sequence : failed.sequence == id.sequence
+    }
   }
 
   private mutating func replayMessage(_ line: Message) {
@@ -141,6 +161,7 @@ extension Peer {
   }
 
   private mutating func replayDone(_ line: Message, _ id: MessageID) {
+    wasTold(line, id)
     guard let source = line.source, let contact = contactIndices[source.name],
       let stream = streamsByID[id.stream], let lane = lane(of: contact, stream)
     else { return }

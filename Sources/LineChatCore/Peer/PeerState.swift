@@ -20,6 +20,9 @@ extension Peer {
         ReplicaState.Group(
           name: replica.name.description, version: replica.roster.version.description,
           members: replica.roster.all.map { entry in
+            var entry = entry
+            // In a roster that is behind we have our name of before: at a start that would be another.
+            if entry.handle < 0 { entry.member.name = name }
             let line = Record { appendMemberLine($0, replica.name, entry) }.line
             let head = "MEMBER \(replica.name) ".utf8.count
             return String(decoding: line[head...], as: UTF8.self)

@@ -221,6 +221,13 @@ extension Peer {
   private mutating func applyNick(
     _ member: Member, _ new: MemberName, _ group: GroupName, _ version: RosterVersion
   ) -> Bool {
+    if groups[group]?.roster.contains(member.name) == false, let own = groups[group]?.roster[new],
+      own.handle < 0
+    {
+      // The snapshot that we began with has us under that name already.
+      groups[group]?.roster.change(new, to: own, as: version)
+      return true
+    }
     guard var entry = groups[group]?.roster[member.name],
       new == member.name || groups[group]?.roster.contains(new) == false
     else { return false }

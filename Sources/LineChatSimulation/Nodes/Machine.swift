@@ -31,7 +31,9 @@ class Machine<C: Core & ~Copyable>: Node {
   var byIndex: [UInt32: Socket] = [:]
   var disk: DiskThread
   /// What is on the disk while there is no process.
-  var platter = SimulatedDisk(sectorBytes: 512)
+  var platter: SimulatedDisk
+  private let sectorBytes: Int
+  var emptyDisk: SimulatedDisk { SimulatedDisk(sectorBytes: sectorBytes) }
   /// What every write comes to.
   var diskFault: SimulatedDisk.Fault? {
     didSet { if isUp { disk.disk.standingFault = diskFault } }
@@ -40,17 +42,30 @@ class Machine<C: Core & ~Copyable>: Node {
   var diskDelayMicroseconds = 0
   private var nextSnapshotAt: Int64 = 0
 
+  /// From now on every write succeeds.
+  func mendDisk() {
+    diskFault = nil
+    diskDelayMicroseconds = 0
+    disk.disk.faults = [:]
+    nextSnapshotAt = 0
+  }
+
   private var hasRoundAhead = false
   /// The core has been told that a connection is gone while a round was written.
   var hasTold = false
   private var alarm = Int64.max
   private(set) var last: Int64 = 0
 
-  init(_ label: String, _ address: IPAddress, _ core: consuming C, _ disk: DiskThread) {
+  init(
+    _ label: String, _ address: IPAddress, _ core: consuming C, _ disk: DiskThread,
+    sectorBytes: Int
+  ) {
     self.label = label
     self.address = address
     self.core = core
     self.disk = disk
+    self.sectorBytes = sectorBytes
+    platter = SimulatedDisk(sectorBytes: sectorBytes)
   }
 
   func join(_ world: World) {

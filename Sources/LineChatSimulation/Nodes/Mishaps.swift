@@ -59,14 +59,13 @@ final class Fate: Node {
     case .partition: partition(world)
     case .sleep: node.sleep(Int64(world.random(0...world.pick([3_000_000, 200_000_000]))), world)
     case .clockJump: jump(world)
-    case .diskFull, .diskFails:
-      let machine = node
-      machine.diskFault = .failure(
-        mishap == .diskFull ? SimulatedDisk.noSpace : SimulatedDisk.inputOutput)
-      later(world, 60) { _ in machine.diskFault = nil }
-    case .diskSlow:
-      node.diskDelayMicroseconds = world.pick([100_000, 2_000_000, 20_000_000])
-      later(world, 60) { _ in node.diskDelayMicroseconds = 0 }
+    case .diskFull: spoil(node, SimulatedDisk.noSpace, world)
+    case .diskFails: spoil(node, SimulatedDisk.inputOutput, world)
+    case .diskSlow: slowDown(node, world)
+    case .nodeLost:
+      node.crash(world, losesPower: true)
+      node.loseDirectory(world)
+      later(world, 60) { node.start($0) }
     case .serverKill, .serverAway:
       server.crash(world, losesPower: world.chance(2))
       later(world, mishap == .serverKill ? 5 : 300) { server.start($0) }
@@ -78,17 +77,30 @@ final class Fate: Node {
       if world.chance(2) { return server.backUp() }
       server.crash(world, losesPower: true)
       server.restoreBackup(world)
-      // It has those again who had left since.
+      // Loosened: it has those again who had left since, and not those who have joined.
       for node in town.nodes {
         node.actor.unsure.formUnion(Set(PeerMachine.groups).subtracting(node.actor.isIn))
       }
       later(world, 60) { server.start($0) }
-    case .serverDiskFull:
-      server.diskFault = .failure(SimulatedDisk.noSpace)
-      later(world, 60) { _ in server.diskFault = nil }
+    case .serverSleep:
+      server.sleep(Int64(world.random(0...world.pick([3_000_000, 200_000_000]))), world)
+    case .serverDiskFull: spoil(server, SimulatedDisk.noSpace, world)
+    case .serverDiskFails: spoil(server, SimulatedDisk.inputOutput, world)
+    case .serverDiskSlow: slowDown(server, world)
     case .move: move(node, world)
     case .stranger: _ = Stranger(town, world)
     }
+  }
+
+  /// For a while every write fails.
+  private func spoil<C: ~Copyable>(_ machine: Machine<C>, _ code: Int32, _ world: World) {
+    machine.diskFault = .failure(code)
+    later(world, 60) { _ in machine.diskFault = nil }
+  }
+
+  private func slowDown<C: ~Copyable>(_ machine: Machine<C>, _ world: World) {
+    machine.diskDelayMicroseconds = world.pick([100_000, 2_000_000, 20_000_000])
+    later(world, 60) { _ in machine.diskDelayMicroseconds = 0 }
   }
 
   private func pickHost(_ world: World) -> Int {

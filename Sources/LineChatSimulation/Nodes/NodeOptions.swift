@@ -6,7 +6,10 @@ import LineChatCore
 enum Mishap: String, CaseIterable, Sendable {
   case kill, powerCut, reset, silence, partition, sleep, clockJump
   case diskFull, diskFails, diskSlow
-  case serverKill, serverAway, serverLost, serverRestored, serverDiskFull
+  /// A node starts with an empty directory.
+  case nodeLost
+  case serverKill, serverAway, serverSleep, serverLost, serverRestored
+  case serverDiskFull, serverDiskFails, serverDiskSlow
   /// A host has another address; its old one, port and all, may be another's soon.
   case move
   case stranger
@@ -45,6 +48,9 @@ package struct NodeOptions: Sendable {
   var mishapPauseMicrosecondsMax = 10_000_000
   /// One round in so many comes late by seconds; 0: none.
   var stallsOneIn = 0
+  /// What the disks write in one piece: a crash can leave each of those that were not synced, or not, or
+  /// a part of it.
+  var sectorBytes = 512
   /// A snapshot is taken in one round of so many.
   var snapshotsOneIn = 200
 
@@ -66,6 +72,7 @@ package struct NodeOptions: Sendable {
     mishapPauseMicrosecondsMax = draw(1_000_000, 10_000_000, 60_000_000)
     stallsOneIn = draw(0, 0, 200)
     snapshotsOneIn = draw(20, 200, 2_000)
+    sectorBytes = draw(16, 512)
     for mishap in Mishap.allCases where draw(0, 1) == 1 { mishaps.append(mishap) }
     if draw(0, 0, 0, 1) == 1 { mishaps = [] }
     hasSamePorts = draw(0, 1) == 1
@@ -78,7 +85,7 @@ package struct NodeOptions: Sendable {
     let shares = "relay=\(relayShare)% closed=\(closedShare)% transient=\(transientShare)%"
     return """
       nodes=\(nodes) \(shares) netcats=\(netcats) listeners=\(listeners) groups=\(groups) \
-      pause=\(pauseMicrosecondsMax)us burst=\(burstMax) snapshots=1/\(snapshotsOneIn) \
+      pause=\(pauseMicrosecondsMax)us burst=\(burstMax) sectors=\(sectorBytes) snapshots=1/\(snapshotsOneIn) \
       stalls=\(stallsOneIn == 0 ? "none" : "1/\(stallsOneIn)")\(hasSharedNames ? " shared-names" : "")\(hasSamePorts ? " same-ports" : "") \
       deeds=\(Deed.allCases.filter(deeds.contains).map(\.rawValue).joined(separator: ",")) \
       mishaps=\(mishaps.map(\.rawValue).joined(separator: ","))/\(mishapPauseMicrosecondsMax)us

@@ -1,5 +1,13 @@
 // One run with nodes: a server, nodes and netcats under mishaps, then healing, then everything that was
-// promised must be so.
+// promised must be so: all rosters are the server's within 30 s, what can be delivered is within 120 s,
+// with nodes and with the server. Three things are looser than that on purpose, each said where it is:
+//
+//   - A node whose name is in doubt may be away from the server for up to 120 s instead of 30, and longer
+//     where somebody else has that name for good.
+//   - Whether a node is in a group is not asked where it cannot know: its join or leave was under way when
+//     it crashed or lost the server, its directory was lost, or the roster could not be written to its disk.
+//   - A server whose directory was put back knows what it knew then: joins and leaves since are open until
+//     the nodes have told it again.
 
 import LineChatCore
 import LineProtocol
@@ -72,14 +80,15 @@ final class Town {
     world.heal()
     world.mendAll()
     for machine in nodes {
-      machine.diskFault = nil
-      machine.diskDelayMicroseconds = 0
+      machine.mendDisk()
       machine.awake(world)
       machine.start(world)
+      machine.requestRound(world)
     }
-    server.diskFault = nil
+    server.mendDisk()
     server.awake(world)
     server.start(world)
+    server.requestRound(world)
   }
 
   // MARK: In the end
@@ -96,8 +105,9 @@ final class Town {
     guard world.failure == nil, let probe = probe() else { return }
     for node in nodes where world.failure == nil {
       guard node.isServerThere else {
-        // A name in doubt that somebody else has now is waited for, as it may be our own dead connection.
-        // And two can have taken the same one, from a server that has forgotten the first.
+        // Loosened: a name in doubt that somebody else has now is waited for, as it may be our own dead
+        // connection, which a server takes up to 100 s to find. After 120 s only where another node has it:
+        // two can have taken the same one, from a server that has forgotten the first.
         if let name = node.nameTaken, !isLast || hasHolder(name, but: node) { continue }
         return world.fail("\(node.label) is not with the server")
       }
@@ -125,7 +135,8 @@ final class Town {
       return
     }
     guard let known = node.members(group, world) else {
-      // A join whose answer was lost: the node learns of it with the first thing that happens there.
+      // Loosened: a join whose answer was lost, or whose roster was not written, or a directory that was.
+      // The node learns of it with the first thing that happens there.
       if node.actor.unsure.contains(group) { return }
       return world.fail("\(node.label) does not know that it is in \(group)")
     }
@@ -145,8 +156,13 @@ final class Town {
     }
   }
 
+  /// What waits for somebody who is there has gone: with those who said it, and with the server.
   private func checkOutboxes() {
     guard world.failure == nil, let probe = probe() else { return }
+    for kept in server.core.durableState().kept {
+      guard let name = MemberName(kept.member), probe.isOnline(name) == true else { continue }
+      world.fail("the server keeps \(kept.messages.count) messages for \(name), who is there")
+    }
     for node in nodes where world.failure == nil && node.isServerThere {
       let status = node.core.status(now: node.moment(world))
       for contact in status.contacts where contact.waiting > 0 {
@@ -183,7 +199,11 @@ extension Witness {
     for node in town.nodes {
       let waiting = outbox(node.core.replicaState())
       for said in all where said.actor === node.actor && said.isAccepted {
-        guard let id = said.id, !waiting.contains(id) else { continue }
+        guard let id = said.id else { continue }
+        if waiting.contains(id) {
+          for name in said.recipients ?? [] { checkGap(before: said, name, town.world) }
+          continue
+        }
         for name in said.recipients ?? [] where !isSettled(said, name) {
           town.world.fail("m\(said.number) for \(name) is lost: \(said.reports.map(\.state))")
         }

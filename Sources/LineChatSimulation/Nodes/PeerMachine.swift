@@ -68,7 +68,8 @@ final class PeerMachine: Machine<Peer> {
       preconditionFailure("an empty disk can be read: \(error)")
     }
     super.init(
-      label, address, Peer(Peer.Configuration(name: name)), DiskThread(journal))
+      label, address, Peer(Peer.Configuration(name: name)), DiskThread(journal),
+      sectorBytes: options.sectorBytes)
   }
 
   // MARK: Life
@@ -98,7 +99,7 @@ final class PeerMachine: Machine<Peer> {
       }
       witness.found(record, by: self, world)
     }
-    witness.checkKept(core.replicaState(), by: self, world)
+    witness.checkHeard(core.replicaState(), by: self, world)
     (gone, latestChange, heldNews) = ([:], [:], nil)
   }
 
@@ -114,6 +115,7 @@ final class PeerMachine: Machine<Peer> {
       tell(world) { core, now in core.listens(at: kept, isExplicit: false, now: now) }
     }
     tell(world) { core, now in core.start(now: now) }
+    witness.checkOutbox(core.replicaState(), of: self, world)
     requestRound(world)
   }
 
@@ -137,14 +139,15 @@ final class PeerMachine: Machine<Peer> {
 
   override func woke(_ world: World) { tell(world) { core, now in core.woke(now: now) } }
 
-  /// Everything that was known is gone: another directory, somebody else under the same name.
+  /// Everything that was known is gone: another directory, somebody else under the same name. While it
+  /// is down. What the server has it in still it can't know.
   func loseDirectory(_ world: World) {
     world.note("the directory of \(label) is lost")
-    platter = SimulatedDisk(sectorBytes: 512)
-    let names = [firstName]
+    platter = emptyDisk
     actor.isGone = true
     actor = witness.makeActor(label, isProgram: true)
-    actor.names.formUnion(names)
+    actor.names.insert(firstName)
+    actor.unsure.formUnion(PeerMachine.groups)
   }
 
   /// The machine is at another address.
@@ -308,8 +311,8 @@ final class PeerMachine: Machine<Peer> {
     if let group = listedGroup(record) { listings[ticket] = group }
     write(record, ticket, world)
   }
-  /// A roster that could not be written is not known after a crash; the server tells of it with what
-  /// happens next in the group.
+  /// Loosened: a roster that could not be written is not known after a crash; the server tells of it with
+  /// what happens next in the group.
   override func persisted(_ ticket: Ticket, _ isWritten: Bool, _ world: World) {
     if let group = listings.removeValue(forKey: ticket), !isWritten { actor.unsure.insert(group) }
     super.persisted(ticket, isWritten, world)

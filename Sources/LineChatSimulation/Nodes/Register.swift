@@ -4,6 +4,7 @@
 //     connection versions only rise.
 //   - Who was told that it joined for good, left, or has another name, is in every later roster like
 //     that until it asks for something else; also after a crash.
+//   - A name is in a roster once.
 
 import LineChatCore
 import LineProtocol
@@ -17,8 +18,19 @@ struct Register {
   }
 
   private enum Asked: Equatable {
-    case nick
+    case nick(MemberName)
+    case join(GroupName)
     case leave(GroupName)
+
+    var verb: Verb {
+      switch self {
+      case .nick: .nick
+      case .join: .join
+      case .leave: .leave
+      }
+    }
+
+    var isNick: Bool { verb == .nick }
   }
 
   private var changes: [Version: String] = [:]
@@ -26,6 +38,8 @@ struct Register {
   typealias Members = [GroupName: [MemberName: RosterVersion]]
   /// Names that were told they are in for good, and the version that the roster had then.
   private(set) var members: Members = [:]
+  /// Names that were told they have left, or are called otherwise, and the version that the roster had.
+  private var left: Members = [:]
   /// Who a connection is, by its number.
   private var names: [Int: MemberName] = [:]
   /// What was asked on a connection and not answered: it may be so already.
@@ -41,7 +55,8 @@ struct Register {
   mutating func asked(_ line: Message, on link: Int) {
     switch line.content {
     case .leave(let group, _): underWay[link, default: []].append(.leave(group))
-    case .nick: underWay[link, default: []].append(.nick)
+    case .join(let group, _, _): underWay[link, default: []].append(.join(group))
+    case .nick(let name): underWay[link, default: []].append(.nick(name))
     default: break
     }
   }
@@ -49,22 +64,39 @@ struct Register {
   /// It has asked for something else, and may have it already.
   private func isUnsure(_ name: MemberName, _ group: GroupName) -> Bool {
     underWay.contains { link, asked in
-      names[link] == name && (asked.contains(.nick) || asked.contains(.leave(group)))
+      names[link] == name
+        && (asked.contains(where: \.isNick) || asked.contains(.leave(group)))
     }
   }
 
+  /// It has asked to be in again, or somebody has asked for its name.
+  private func mayBeBack(_ name: MemberName, _ group: GroupName) -> Bool {
+    underWay.contains { link, asked in
+      asked.contains(.nick(name)) || names[link] == name && asked.contains(.join(group))
+    }
+  }
+
+  private mutating func isBack(_ name: MemberName) {
+    for group in left.keys.sorted() { left[group]?[name] = nil }
+  }
+
   /// - Parameter isOver: where it was a leave, it is in that group no more.
-  private mutating func answered(_ verb: Verb?, on link: Int, isOver: Bool = false) {
+  /// - Parameter hasFailed: a disk that fails may have it all the same, and a start find it.
+  private mutating func answered(
+    _ verb: Verb?, on link: Int, isOver: Bool = false, hasFailed: Bool = false
+  ) {
     guard
-      let index = underWay[link]?.firstIndex(where: { asked in
-        switch asked {
-        case .nick: verb == .nick
-        case .leave: verb == .leave
-        }
-      })
+      let index = underWay[link]?.firstIndex(where: { $0.verb == verb })
     else { return }
-    guard case .leave(let group)? = underWay[link]?.remove(at: index), isOver else { return }
-    if let name = names[link] { members[group]?[name] = nil }
+    let asked = underWay[link]?.remove(at: index)
+    guard let asked, isOver || hasFailed, let name = names[link] else { return }
+    switch asked {
+    case .leave(let group): members[group]?[name] = nil
+    case .join(let group): left[group]?[name] = nil
+    case .nick(let new):
+      for group in members.keys.sorted() { members[group]?[name] = nil }
+      isBack(new)
+    }
   }
 
   // MARK: What is said
@@ -86,20 +118,32 @@ struct Register {
       answered(.nick, on: link)
       guard let name = MemberName(text) else { return }
       let old = names.updateValue(name, forKey: link)
-      guard let old, old != name else { return }
+      guard let old, old != name else { return isBack(name) }
       for group in members.keys.sorted() where members[group]?.removeValue(forKey: old) != nil {
+        // An older connection may have given the memberships of that name to another.
+        if isUnsure(old, group) { continue }
         members[group]?[name] = present(group)
+        left[group, default: [:]][old] = present(group)
       }
+      isBack(name)
     case .ok(.join, let text):
-      guard isDurable, let name = names[link], let group = group(text) else { return }
+      answered(.join, on: link)
+      guard let name = names[link], let group = group(text) else { return }
+      left[group]?[name] = nil
+      guard isDurable else { return }
       members[group, default: [:]][name] = present(group)
       // Whatever an older connection of its asked for, this came later.
       for other in underWay.keys.sorted() where other != link && names[other] == name {
         underWay[other]?.removeAll { $0 == .leave(group) }
       }
-    case .ok(.leave, _): answered(.leave, on: link, isOver: true)
+    case .ok(.leave, let text):
+      answered(.leave, on: link, isOver: true)
+      guard let name = names[link], let group = group(text) else { return }
+      left[group, default: [:]][name] = present(group)
     case .err(let refusal):
-      answered(refusal.verb, on: link, isOver: refusal.code == .notMember)
+      answered(
+        refusal.verb, on: link, isOver: refusal.code == .notMember,
+        hasFailed: refusal.code == .internalError)
     default: break
     }
   }
@@ -146,6 +190,11 @@ struct Register {
       throw Wrong("version \(version.version) of \(version.group) is \(listed), and was \(before)")
     }
     let names = Set(listed.compactMap { Member($0)?.name })
+    guard names.count == listed.count else { throw Wrong("a name is twice in \(listed)") }
+    let gone = (left[version.group] ?? [:]).filter { $0.value <= version.version }
+    for name in gone.keys.sorted() where names.contains(name) && !mayBeBack(name, version.group) {
+      throw Wrong("\(name) was told that it has left \(version.group), and is in \(listed)")
+    }
     let due = (members[version.group] ?? [:]).filter { $0.value <= version.version }
     for name in due.keys.sorted() where !names.contains(name) && !isUnsure(name, version.group) {
       throw Wrong("\(name) was told that it is in \(version.group), and is not in \(listed)")
@@ -168,13 +217,24 @@ struct Register {
     for group in members.keys.sorted() {
       members[group] = members[group]?.filter { !isUnsure($0.key, group) }
     }
+    for group in left.keys.sorted() {
+      left[group] = left[group]?.filter { !mayBeBack($0.key, group) }
+    }
     (names, underWay, latest, listing) = ([:], [:], [:], [:])
   }
 
-  mutating func forgetMembers() { members = [:] }
-  mutating func putBack(_ earlier: Members) { members = earlier }
+  mutating func forgetMembers() { (members, left) = ([:], [:]) }
+
+  /// Loosened: what has been said since then does not count, as the copy does not know of it.
+  mutating func putBack(_ earlier: Members) { (members, left) = (earlier, [:]) }
 
   func check(_ state: DurableState) throws(Wrong) {
+    for saved in state.groups {
+      guard let group = GroupName(saved.name) else { continue }
+      for name in saved.members.compactMap({ MemberName($0) }) where left[group]?[name] != nil {
+        throw Wrong("\(name) was told that it has left \(group), and is in it after a restart")
+      }
+    }
     for group in members.keys.sorted() {
       let listed = state.groups.first { GroupName($0.name) == group }?.members ?? []
       let names = Set(listed.compactMap { MemberName($0) })

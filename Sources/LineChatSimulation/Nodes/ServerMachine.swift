@@ -34,7 +34,9 @@ final class ServerMachine: Machine<Directory> {
   init(_ options: Options) {
     let (_, journal) = ServerMachine.emptyDisk()
     requestBytesMax = options.lineBytesMax
-    super.init("server", ServerMachine.host, Directory(Directory.Configuration()), journal)
+    super.init(
+      "server", ServerMachine.host, Directory(Directory.Configuration()), journal,
+      sectorBytes: options.nodes.sectorBytes)
   }
 
   private static func emptyDisk() -> (Recovery, DiskThread) {
@@ -130,7 +132,9 @@ final class ServerMachine: Machine<Directory> {
     }
     do throws(Wrong) {
       try register.said(lines, server: id) { group in
-        RosterVersion(start: versionStart, number: core.rosterNumbers.groups[group] ?? 0)
+        // One that is gone begins anew behind all that was.
+        let numbers = core.rosterNumbers
+        return RosterVersion(start: versionStart, number: numbers.groups[group] ?? numbers.changes)
       }
     } catch {
       world.fail("the server: \(error.what)")
@@ -157,7 +161,7 @@ final class ServerMachine: Machine<Directory> {
   /// While it is down: everything is gone.
   func loseDirectory(_ world: World) {
     world.note("the server's directory is lost")
-    platter = SimulatedDisk(sectorBytes: 512)
+    platter = emptyDisk
     register.forgetMembers()
   }
 }

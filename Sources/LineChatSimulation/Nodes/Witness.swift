@@ -182,11 +182,12 @@ final class Witness {
     _ state: DeliveryState, of said: Said, for name: MemberName, _ world: World
   ) {
     let holders = holders(name)
-    let earlier = said.reports.last { one in
-      one.generation == said.actor.generation && one.name == name
+    let earlier = said.reports.filter { one in
+      one.generation == said.actor.generation && one.name == name && one.state.isFinal
     }
-    if let earlier, earlier.state.isFinal {
-      world.fail("m\(said.number) is \(state) for \(name) after \(earlier.state)")
+    // Several may have had the name in turn, each with its own report.
+    if let last = earlier.last, earlier.count >= holders.count {
+      world.fail("m\(said.number) is \(state) for \(name) after \(last.state)")
     }
     said.reports.append(
       Said.Report(name: name, state: state, generation: said.actor.generation))

@@ -1,12 +1,13 @@
 // What the witness holds against a node's disk and its receipts: what it was shown, and what it has said
 // and is still to be delivered, must be there after every start; nobody acknowledges what it has not.
+// And in the end: nothing was shown to somebody who lacks what came before it, and was not told why.
 
 import LineChatCore
 import LineProtocol
 
 extension Witness {
-  /// What a node that starts knows of before.
-  func checkKept(_ state: ReplicaState, by node: PeerMachine, _ world: World) {
+  /// What a node that starts knows of before: what it has heard.
+  func checkHeard(_ state: ReplicaState, by node: PeerMachine, _ world: World) {
     let actor = node.actor
     var heard: [UInt64: UInt64] = [:]
     for id in state.heard.compactMap({ MessageID($0) }) { heard[id.stream] = id.sequence }
@@ -20,8 +21,12 @@ extension Witness {
     for entry in state.outbox {
       if let message = try? Message(parsing: entry.message) { foundOwn(message, node, world) }
     }
+  }
+
+  /// And what it has said; asked when it has told what failed meanwhile.
+  func checkOutbox(_ state: ReplicaState, of node: PeerMachine, _ world: World) {
     let waiting = outbox(state)
-    for said in all where said.actor === actor && said.isAccepted {
+    for said in all where said.actor === node.actor && said.isAccepted {
       guard let id = said.id, !waiting.contains(id) else { continue }
       for name in said.recipients ?? [] where !isSettled(said, name) {
         return world.fail("m\(said.number) for \(name) is not in the outbox after a start")
@@ -40,7 +45,7 @@ extension Witness {
   /// It is there, or its sender knows that it will not be.
   func isSettled(_ said: Said, _ name: MemberName) -> Bool {
     let holders = holders(name)
-    if holders.isEmpty || holders.contains(where: \.isGone) { return true }
+    if holders.allSatisfy(\.isGone) { return true }
     if holders.contains(where: { $0.shown.contains(said.number) }) { return true }
     // Its first receipt was lost with the process.
     if said.isUntold { return true }
@@ -53,6 +58,18 @@ extension Witness {
       case .delivered, .takenOver, .relayed, .waiting: return false
       }
     }
+  }
+
+  /// Nobody has what was said later and lacks this, for which no failure was reported. (Who has had
+  /// another name may be in a roster twice, and have got what was said later under the other one.)
+  func checkGap(before said: Said, _ name: MemberName, _ world: World) {
+    let holders = holders(name).filter { !$0.isGone }
+    guard let id = said.id, holders.count == 1, holders[0].names.count == 1,
+      !isSettled(said, name)
+    else { return }
+    guard let heard = holders[0].heardUpTo[id.stream], heard > id.sequence else { return }
+    world.fail(
+      "\(name) was shown \(hexadecimal(id.stream)).\(heard), and m\(said.number) before it waits")
   }
 
   /// A receipt is for what is on the disk.
