@@ -60,6 +60,10 @@ extension FuzzedCore where Self: ~Copyable {
     return left
   }
 
+  /// What is wrong after a start. That a node is in its groups under the name that it has is for the
+  /// server to tell again: a crash can come between the records of a name and of the rosters.
+  package var problemsOfStart: [String] { problems.filter { !$0.hasPrefix("we are not in") } }
+
   /// What came of files that may hold anything.
   static func takeUp(_ recovery: Recovery) throws(Fault) {
     var core = Self(forFuzzing: 1)
@@ -82,7 +86,7 @@ extension FuzzedCore where Self: ~Copyable {
       takeEffects { _ in }
       endRound { _, _ in }
     } while hasEffects || !fanOut.isEmpty
-    let problems = problems
+    let problems = problemsOfStart
     try hold(problems.isEmpty, "the books are wrong \(when): \(problems)")
   }
 }
@@ -102,11 +106,15 @@ extension Directory: FuzzedCore {
 
   package var wholeState: DurableState { durableState() }
 
-  /// When somebody was seen last is written with the next snapshot only, and so is the time.
+  /// When somebody was seen last is written with the next snapshot only, and so is the time; and where
+  /// a name belongs to a key, the host does not matter.
   package var promised: DurableState {
     var state = durableState()
     state.time = ""
-    for index in state.members.indices { state.members[index].seen = "" }
+    for index in state.members.indices {
+      state.members[index].seen = ""
+      if state.members[index].key != nil { state.members[index].host = nil }
+    }
     return state
   }
 

@@ -1,7 +1,7 @@
 // The line reader, with a stream.
 //
-//   first byte    A, B, C, D …: its lowest bits say whether the connection is plain, whether HTTP is
-//                 refused, whether the limit is the lowest, whether `~` stretches
+//   first byte    @, A, B, C …: its lowest bits say whether the connection is plain, whether HTTP is
+//                 refused, whether the limit is the lowest; H to O: `~` stretches
 //   second byte   how long the pieces are in which the stream comes; 0: as a whole
 //   the rest      the stream. Where `~` stretches, `~x` is the byte before it, as often as x says, up
 //                 to 70,000 times in all: so a small input reaches the large limits
@@ -18,13 +18,12 @@ enum LineReaderFuzz {
     let refusesHTTP = bytes[0] & 2 == 0
     let limit = bytes[0] & 4 == 0 ? WireLimits.lineBytes : WireLimits.lineBytesLeast
     let rest = UnsafeRawBufferPointer(rebasing: bytes[2...])
-    let stream = bytes[0] & 8 == 0 ? Array(rest) : stretched(rest)
+    let stream = bytes[0] & 24 == 8 ? stretched(rest) : Array(rest)
     let expected = ReferenceReader(
       lineBytesMax: limit, refusesHTTP: refusesHTTP, isPlain: isPlain
     ).items(of: stream)
-    for piece in Set([stream.count, Int(bytes[1]) * (stream.count > 4_096 ? 64 : 1), 1]) {
-      // Byte by byte, what is long takes long.
-      guard piece > 0, piece > 1 || stream.count <= 4_096 else { continue }
+    // What is long takes long in small pieces.
+    for piece in [stream.count, Int(bytes[1]) * (stream.count > 4_096 ? 64 : 1)] where piece > 0 {
       var reader = LineReader(lineBytesMax: limit, refusesHTTP: refusesHTTP)
       let items = try items(of: stream, in: piece, &reader, isPlain: isPlain)
       try hold(

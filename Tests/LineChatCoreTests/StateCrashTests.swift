@@ -13,44 +13,42 @@ import Testing
 
 @Suite("A state directory after 500 operations", .timeLimit(.minutes(60)))
 struct StateCrashTests {
-  private static let operations = 500
-
   @Test("of a server, with a crash at any step: what was acknowledged is there")
-  func serverCrashes() throws { try StateFaults.crashes(.server(operations: Self.operations)) }
+  func serverCrashes() throws { try StateFaults.crashes(StateHistory.server.get()) }
 
   @Test("of a node, with a crash at any step")
-  func nodeCrashes() throws { try StateFaults.crashes(.node(operations: Self.operations)) }
+  func nodeCrashes() throws { try StateFaults.crashes(StateHistory.node.get()) }
 
   @Test(
     "of a server, with any step that fails: it is reported, and the next snapshot heals",
     arguments: [SimulatedDisk.noSpace, SimulatedDisk.inputOutput])
   func serverFailures(code: Int32) throws {
-    try StateFaults.failures(.server(operations: Self.operations), code)
+    try StateFaults.failures(StateHistory.server.get(), code)
   }
 
   @Test(
     "of a node, with any step that fails",
     arguments: [SimulatedDisk.noSpace, SimulatedDisk.inputOutput])
   func nodeFailures(code: Int32) throws {
-    try StateFaults.failures(.node(operations: Self.operations), code)
+    try StateFaults.failures(StateHistory.node.get(), code)
   }
 
   @Test("of a server, its journal cut at any byte: all before the cut is there")
-  func serverCuts() throws { try StateFaults.cuts(.server(operations: Self.operations)) }
+  func serverCuts() throws { try StateFaults.cuts(StateHistory.server.get()) }
 
   @Test("of a node, its journal cut at any byte")
-  func nodeCuts() throws { try StateFaults.cuts(.node(operations: Self.operations)) }
+  func nodeCuts() throws { try StateFaults.cuts(StateHistory.node.get()) }
 
   @Test("of a server, with any bit flipped: at most that line is lost, and it is said")
   func serverFlips() throws {
-    try StateFaults.flips(.server(operations: Self.operations)) { state, line in
+    try StateFaults.flips(StateHistory.server.get()) { state, line in
       state.without(line.peopleNamed)
     }
   }
 
   @Test("of a node, with any bit flipped")
   func nodeFlips() throws {
-    try StateFaults.flips(.node(operations: Self.operations)) { state, line in
+    try StateFaults.flips(StateHistory.node.get()) { state, line in
       state.without(line)
     }
   }

@@ -7,11 +7,10 @@ import LineChatSimulation
 import LineProtocol
 import Testing
 
-enum StateFaults<C: FuzzedCore & ~Copyable> {
-  private static var triesAll: Bool {
-    ProcessInfo.processInfo.environment["LINECHAT_DISK_FAULTS"] == "1"
-  }
+/// Every place is tried.
+private let triesAll = ProcessInfo.processInfo.environment["LINECHAT_DISK_FAULTS"] == "1"
 
+enum StateFaults<C: FuzzedCore & ~Copyable> {
   /// Of so many places in turn one is tried; all, where all are wanted.
   private static func every(_ number: Int) -> Int { triesAll ? 1 : number }
 
@@ -30,7 +29,8 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
     let recovery = try Recovery.start(disk, snapshotFile: C.snapshotFile).0
     var core = C(forFuzzing: 2)
     let left = core.takeUp(recovery, now: firstInstant)
-    let problems = core.problems
+    core.endRound { _, _ in }
+    let problems = core.problemsOfStart
     #expect(problems == [])
     return Start(recovery: recovery, state: core.promised, left: left)
   }
@@ -38,15 +38,19 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
   // MARK: Every step
 
   static func crashes(_ history: StateHistory<C>) throws {
-    try forEachStep(of: history, oneIn: 23) { step, at in
+    try forEachStep(of: history, oneIn: 37) { step, at in
       var journal = step.journal
       journal.disk.faults[at] = .crash
-      #expect(throws: StorageError.self) { try write(step.write, to: &journal) }
+      // A snapshot's last steps remove what no start looks at any more.
+      do throws(StorageError) {
+        try write(step.write, to: &journal)
+        if case .commit = step.write { Issue.record("step \(at) has not failed") }
+      } catch {}
       for survival in survivals {
         try check(step, journal, survival, "a crash at step \(at), leaving \(survival)")
       }
     }
-    for (index, step) in history.steps.enumerated() where index % every(23) == 0 {
+    for (index, step) in history.steps.enumerated() where index % every(37) == 0 {
       var journal = step.journal
       try write(step.write, to: &journal)
       for survival in survivals {
@@ -58,8 +62,8 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
   }
 
   static func failures(_ history: StateHistory<C>, _ code: Int32) throws {
-    let final = history.rig.snapshot
-    try forEachStep(of: history, oneIn: 31) { step, at in
+    let final = history.snapshot
+    try forEachStep(of: history, oneIn: 61) { step, at in
       var journal = step.journal
       journal.disk.faults[at] = .failure(code)
       let comment: Comment = "step \(at) failed"
@@ -73,7 +77,7 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
       try journal.snapshot(final, inFlight: [])
       for survival in survivals {
         let found = try start(journal.disk.afterCrash(survival))
-        #expect(found.state == history.rig.promised && found.left == [], comment)
+        #expect(found.state == history.promised && found.left == [], comment)
       }
     }
   }
@@ -93,8 +97,8 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
     }
     let before = try Recovery.start(step.journal.disk, snapshotFile: C.snapshotFile).0.records.count
     let count = found.recovery.records.count
-    #expect(count > before && count < before + lines.count, comment)
-    #expect(found.recovery.records.last?.text == lines[count - before - 1], comment)
+    let partly = count - before
+    #expect(partly > 0 && partly < lines.count, "\(comment), and \(partly) of \(lines.count)")
   }
 
   private static func write(
@@ -132,7 +136,7 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
       let whole = try #require(journal.disk.bytes(of: file))
       for cut in 0...whole.count {
         bytes += 1
-        guard bytes % every(197) == 0 else { continue }
+        guard bytes % every(311) == 0 else { continue }
         var disk = journal.disk
         disk.put(file, Array(whole[..<cut]))
         let found = try start(disk)
@@ -163,7 +167,7 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
       let last = try #require(states[records.count])
       for bit in 0..<whole.count * 8 {
         bits += 1
-        guard bits % every(1_499) == 0 else { continue }
+        guard bits % every(2_999) == 0 else { continue }
         var flipped = whole
         flipped[bit / 8] ^= 1 << (bit % 8)
         var disk = journal.disk
@@ -189,10 +193,10 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
 
   /// A damaged snapshot ends the start, which says what to do, unless the bit did not matter.
   private static func snapshotFlips(_ history: StateHistory<C>) throws {
-    let disk = history.rig.journal.disk
+    let disk = history.journal.disk
     let state = try start(disk).state
     let whole = try #require(disk.bytes(of: C.snapshotFile))
-    for bit in stride(from: 0, to: whole.count * 8, by: every(499)) {
+    for bit in stride(from: 0, to: whole.count * 8, by: every(997)) {
       var flipped = whole
       flipped[bit / 8] ^= 1 << (bit % 8)
       var damaged = disk
@@ -258,21 +262,23 @@ extension DurableState {
 }
 
 extension ReplicaState {
-  /// What has nothing to do with the line's group, or with the node's own name where the line is about
-  /// that. Whom a message is for is read from the rosters before it, so all of its group depends on
-  /// each of their lines; and what was heard of a stream is a number.
+  /// What has nothing to do with the line: all other messages where it is one, all other groups where it
+  /// is about a roster, as that says whom the messages after it are for. What was heard of a stream is
+  /// one number.
   func without(_ line: LostLine) -> ReplicaState {
     var state = self
     var group: String?
     switch line.message.content {
-    case .msg(let name, _), .join(let name, _, _), .leave(let name, _), .member(let name, _, _):
-      group = "\(name)"
+    case .join(let name, _, _), .leave(let name, _), .member(let name, _, _): group = "\(name)"
     case .ok(_, let text): group = text.split(separator: " ").first.map(String.init)
     case .ack(let destination, _): group = "\(destination)"
-    case .nick: state.name = ""
+    case .nick: (state.name, group) = ("", line.message.tags["group"])
     default: break
     }
     if line.message.tags["heard"] != nil { state.heard = [] }
+    if let id = line.message.tags["msgid"] {
+      state.outbox.removeAll { $0.message.hasPrefix("@msgid=\(id);") }
+    }
     state.groups.removeAll { $0.name == group }
     state.leaving.removeAll { $0 == group }
     state.outbox.removeAll { waiting in

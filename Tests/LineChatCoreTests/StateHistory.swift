@@ -8,10 +8,10 @@ import LineProtocol
 import Testing
 
 /// A core with its journal on a disk, and what it did.
-struct StateHistory<C: FuzzedCore & ~Copyable> {
+struct StateHistory<C: FuzzedCore & ~Copyable>: Sendable {
   /// One operation: a write, or a snapshot.
-  struct Step {
-    enum Write {
+  struct Step: Sendable {
+    enum Write: Sendable {
       case commit([JournalLine])
       case snapshot([UInt8])
     }
@@ -25,33 +25,39 @@ struct StateHistory<C: FuzzedCore & ~Copyable> {
 
   private(set) var steps: [Step] = []
   private(set) var operations = 0
-  let rig: SessionRig<C>
+  /// As it was after the last one.
+  private(set) var journal: Journal<SimulatedDisk>
+  private(set) var promised: C.State
+  private(set) var snapshot: [UInt8]
 
-  init() throws { rig = try SessionRig() }
+  private init(_ rig: SessionRig<C>) {
+    (journal, promised, snapshot) = (rig.journal, rig.promised, rig.snapshot)
+  }
 
   /// Plays one operation, in as many lines of a session's script as it takes.
-  mutating func operate(_ lines: [String]) throws {
+  private mutating func operate(_ lines: [String], _ rig: SessionRig<C>) throws {
     operations += 1
     for line in lines {
-      let (journal, before) = (rig.journal, rig.promised)
       try rig.take(line)
-      let written = try Self.written(since: journal, rig.journal)
+      guard rig.journal.journalBytes > journal.journalBytes else { continue }
       #expect(rig.journal.number == journal.number)
-      guard !written.isEmpty else {
-        #expect(rig.promised == before, "\(line) changed what is promised, and wrote nothing")
-        continue
-      }
+      let written = try Self.written(since: journal, rig.journal)
+      let after = rig.promised
       steps.append(
-        Step(journal: journal, write: .commit(written), before: before, after: rig.promised))
+        Step(journal: journal, write: .commit(written), before: promised, after: after))
+      (journal, promised) = (rig.journal, after)
     }
   }
 
-  mutating func takeSnapshot() throws {
+  private mutating func takeSnapshot(_ rig: SessionRig<C>) throws {
     operations += 1
-    let (journal, state, content) = (rig.journal, rig.promised, rig.snapshot)
+    snapshot = rig.snapshot
+    #expect(rig.promised == promised, "what was not written has changed what is promised")
     try rig.take("%s")
     #expect(rig.journal.number == journal.number + 1)
-    steps.append(Step(journal: journal, write: .snapshot(content), before: state, after: state))
+    steps.append(
+      Step(journal: journal, write: .snapshot(snapshot), before: promised, after: promised))
+    journal = rig.journal
   }
 
   /// The lines that one journal has more than it had.
@@ -88,16 +94,19 @@ struct StateHistory<C: FuzzedCore & ~Copyable> {
 // MARK: - The server's
 
 extension StateHistory where C == Directory {
+  static let server = Result { try server(operations: 500) }
+
   /// Nine people come and go, each from a host of its own, every other one with a key.
-  static func server(operations count: Int) throws -> StateHistory {
-    var history = try StateHistory()
+  private static func server(operations count: Int) throws -> StateHistory {
+    let rig = try SessionRig<C>()
+    var history = StateHistory(rig)
     var random = SplitMix64(state: 500)
     var names = (1...9).map { "p\($0)" }
     var isThere = [Bool](repeating: false, count: 9)
     var newest = 9
     while history.operations < count {
       if history.operations % 25 == 24 {
-        try history.takeSnapshot()
+        try history.takeSnapshot(rig)
         continue
       }
       let one = Int.random(in: 0..<9, using: &random)
@@ -128,8 +137,9 @@ extension StateHistory where C == Directory {
       }
       // Nobody answers where the server dials.
       lines += "abcdefghijkl".map { "~\($0)" } + ["=1001"]
-      try history.operate(lines)
+      try history.operate(lines, rig)
     }
+    history.snapshot = rig.snapshot
     return history
   }
 }
@@ -137,19 +147,19 @@ extension StateHistory where C == Directory {
 // MARK: - A node's
 
 extension StateHistory where C == Peer {
-  private static var server: UInt8 { UInt8(ascii: "s") }
+  static let node = Result { try node(operations: 500) }
 
   /// A node talks in two groups through its server, whose part is played here.
-  static func node(operations count: Int) throws -> StateHistory {
-    var history = try StateHistory()
+  private static func node(operations count: Int) throws -> StateHistory {
+    let rig = try SessionRig<C>()
+    var history = StateHistory(rig)
     var player = ServerPlayer()
     var random = SplitMix64(state: 501)
-    try history.operate([
-      "!s", ">sINFO linechatd 1 protocol=1 server=00c0ffee00c0ffee you=guest1",
-    ])
+    try history.operate(
+      ["!s", ">sINFO linechatd 1 protocol=1 server=00c0ffee00c0ffee you=guest1"], rig)
     while history.operations < count {
       if history.operations % 25 == 24 {
-        try history.takeSnapshot()
+        try history.takeSnapshot(rig)
         continue
       }
       let group = ["ops", "lobby"].randomElement(using: &random) ?? "ops"
@@ -165,14 +175,15 @@ extension StateHistory where C == Peer {
       case 15: lines = player.changes(group)
       default: lines = player.acknowledges(&random)
       }
-      try history.operate(lines + ["=10"])
+      try history.operate(lines + ["=10"], rig)
       var rounds = 0
-      while let answers = player.answers(to: history.rig.output[server] ?? []), rounds < 10 {
-        try history.operate(answers)
+      while let answers = player.answers(to: rig.output[UInt8(ascii: "s")] ?? []), rounds < 10 {
+        try history.operate(answers, rig)
         history.operations -= 1
         rounds += 1
       }
     }
+    history.snapshot = rig.snapshot
     return history
   }
 
@@ -180,6 +191,7 @@ extension StateHistory where C == Peer {
   private struct ServerPlayer {
     private var taken = 0
     private var name = "alice"
+    private var groups: Set<String> = []
     private var versions: [String: Int] = [:]
     private var guests: [String: Int] = [:]
     private var waiting: [(group: String, id: String)] = []
@@ -199,11 +211,19 @@ extension StateHistory where C == Peer {
       let tag = "@label=\(label)"
       switch message.content {
       case .nick(let new):
+        let told = groups.sorted().map { group in
+          versions[group, default: 1] += 1
+          let tags = "@group=\(group);version=7.\(versions[group] ?? 1)"
+          return ">s\(tags) :\(name)@10.0.0.1:5001 NICK \(new)"
+        }
         name = "\(new)"
-        return [">s\(tag) OK NICK \(new)"]
+        return told + [">s\(tag) OK NICK \(new)"]
       case .join(let group, _, _): return roster(tag, "\(group)", "JOIN")
       case .members(let group): return roster(tag, "\(group)", "MEMBERS")
-      case .leave(let group, _): return [">s\(tag) OK LEAVE \(group)"]
+      case .leave(let group, _):
+        groups.remove("\(group)")
+        versions["\(group)", default: 1] += 1
+        return [">s\(tag) OK LEAVE \(group)"]
       case .msg(let group, _):
         message.tags["msgid"].map { waiting.append(("\(group)", $0)) }
         return [">s\(tag) OK MSG \(group) 1/1"]
@@ -214,7 +234,8 @@ extension StateHistory where C == Peer {
       }
     }
 
-    private func roster(_ tag: String, _ group: String, _ verb: String) -> [String] {
+    private mutating func roster(_ tag: String, _ group: String, _ verb: String) -> [String] {
+      groups.insert(group)
       var members = ["\(name)@10.0.0.1:5001 online tags", "bob@relay online tags"]
       if (guests[group] ?? 0) % 2 == 1 { members.append("guest@relay online") }
       return members.map { ">s\(tag) MEMBER \(group) \($0)" }
