@@ -81,6 +81,18 @@ let package = Package(
       name: "linechat-kit",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict),
+    // For long runs of the programs themselves; they lie beside it where it is built with them.
+    .executableTarget(
+      name: "linechat-chaos",
+      dependencies: [
+        "CommandLineSupport",
+        "LineChat",
+        "LineChatCore",
+        "LineProtocol",
+        "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "uptime-bot", dependencies: ["LineChat"], path: "examples/bot", swiftSettings: strict),
     .systemLibrary(name: "CReadline", providers: [.apt(["libreadline-dev"])]),
@@ -147,7 +159,7 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "LineChat", "TestSupport", "linechat", "uptime-bot",
+        "LineChat", "TestSupport", "linechat", "linechat-chaos", "linechatd", "uptime-bot",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -35,6 +35,8 @@ step() {
 step shellcheck -x Tests/*.sh Tests/Fuzz/run.sh .ci/run examples/*.sh examples/lib/*.sh examples/lab/*.sh
 step swift format lint --strict -r Sources Tests examples/bot examples/evaluation/Sources
 step swift build
+# If a test traps, say where.
+export SWIFT_BACKTRACE=enable=yes,color=no,interactive=no,threads=crashed,images=none,registers=none
 step swift test "$@"
 step swift build -c release --product linechat-sim
 step .build/release/linechat-sim --seeds 140

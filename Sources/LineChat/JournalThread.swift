@@ -94,8 +94,8 @@ package final class JournalThread: Sendable {
     }
   }
 
-  /// When a snapshot should be handed in, on the monotonic clock; a time in the past means now. Nil:
-  /// not until something has been written, or taken from here.
+  /// When a snapshot should be handed in, on the monotonic clock; 0 means now. Nil: not until
+  /// something has been written, or taken from here.
   package var snapshotDueMicroseconds: Int64? {
     monitor.withLock { state in
       guard !state.isSnapshotUnderWay, !state.isStopping,
@@ -174,7 +174,7 @@ extension JournalThread {
     var appliedIdentifier: UInt64 = 0
     var isSnapshotUnderWay = false
     var hasLostNotes = false
-    var nextTryMicroseconds: Int64 = .min
+    var nextTryMicroseconds: Int64 = 0
 
     // From the thread.
     var outcomes: [Entry] = []
@@ -202,7 +202,7 @@ extension JournalThread {
       case .persisted, .failed, .brokeDown, .report: break
       case .snapshotTaken:
         isSnapshotUnderWay = false
-        nextTryMicroseconds = .min
+        nextTryMicroseconds = 0
       case .snapshotFailed:
         isSnapshotUnderWay = false
         nextTryMicroseconds =

@@ -149,9 +149,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
     consider(stopsAt)
     consider(disk?.journal.snapshotDueMicroseconds)
     consider(C.deadline(self))
-    guard until < .max else { return MachineLimits.waitMicroseconds }
-    let ahead = until - clock.now().monotonicMicroseconds
-    return min(max(0, ahead), MachineLimits.waitMicroseconds)
+    return Poller.wait(until: until, now: clock.now().monotonicMicroseconds)
   }
 
   private func expire() {

@@ -126,6 +126,12 @@ final class Poller {
       | (interest.contains(.writing) ? Int16(POLLOUT) : 0)
   }
 
+  /// How long to wait for a deadline, in microseconds; any number is one, and the least means now.
+  static func wait(until deadline: Int64, now: Int64) -> Int64 {
+    guard deadline > now else { return 0 }
+    return min(deadline, now + MachineLimits.waitMicroseconds) - now
+  }
+
   /// Rounded up: to wake too early is to spin until the time has come.
   private static func milliseconds(_ microseconds: Int64) -> Int32 {
     guard microseconds > 0 else { return 0 }

@@ -69,6 +69,17 @@ struct ListenAddressTests {
 
 @Suite("The poller", .ownThread, .timeLimit(.minutes(20)))
 struct PollerTests {
+  /// A deadline of long ago comes where the disk breaks just before the loop waits; it was a trap.
+  @Test(
+    "waits until a deadline, whichever number it is",
+    arguments: [
+      (.min, 0), (-1, 0), (0, 0), (5_000_000, 0), (5_000_001, 1), (5_250_000, 250_000),
+      (.max - 1, MachineLimits.waitMicroseconds), (.max, MachineLimits.waitMicroseconds),
+    ] as [(Int64, Int64)])
+  func waits(deadline: Int64, microseconds: Int64) {
+    #expect(Poller.wait(until: deadline, now: 5_000_000) == microseconds)
+  }
+
   /// Pipes are told by the byte that lies in them, so that entries can't be mixed up.
   @Test("finds entries whatever was added and removed before")
   func slots() throws {

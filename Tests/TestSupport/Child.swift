@@ -168,6 +168,14 @@ package final class Child {
     return code
   }
 
+  /// It has ended, by itself or not; `finish` tells how.
+  package var hasEnded: Bool {
+    var information = siginfo_t()
+    let options = Int32(WEXITED) | Int32(WNOHANG) | Int32(WNOWAIT)
+    guard exitCode == nil else { return true }
+    return waitid(P_PID, id_t(process), &information, options) == 0 && information.si_signo != 0
+  }
+
   package func signal(_ number: Int32) {
     if exitCode == nil { kill(process, number) }
   }

@@ -29,6 +29,7 @@ package final class PseudoTerminal {
     let usual: [String: String?] = [
       "TERM": "xterm", "LC_ALL": "C.UTF-8", "INPUTRC": "/dev/null", "TMUX": nil, "STY": nil,
       "VTE_VERSION": nil, "XTERM_VERSION": nil, "COLUMNS": nil, "LINES": nil,
+      "SWIFT_BACKTRACE": nil,
     ]
     for (name, value) in usual.merging(environment, uniquingKeysWith: { $1 }) {
       surroundings[name] = value

@@ -11,7 +11,7 @@ struct Bench: ParsableCommand {
     discussion: """
       Figures are of this machine at this moment. Compare rows of one run, not of two.
       """,
-    subcommands: [Typing.self])
+    subcommands: [Typing.self, Recovery.self])
 }
 
 /// What keeps a measurement from being made, for a person.

@@ -71,10 +71,15 @@ final class Running {
 
   deinit { end() }
 
-  func end() {
+  func end() { end(by: SIGTERM) }
+
+  /// As the system does it to a process, or somebody with `kill -9`.
+  func kill() { end(by: SIGKILL) }
+
+  private func end(by signal: Int32) {
     guard !isReaped else { return }
     isReaped = true
-    kill(process, SIGTERM)
+    Glibc.kill(process, signal)
     var status: Int32 = 0
     waitpid(process, &status, 0)
   }
@@ -90,6 +95,15 @@ final class Running {
     return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
+  /// What it has in memory.
+  var memoryMebibytes: Double? {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
+      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
+      let kibibytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first
+    else { return nil }
+    return Double(kibibytes).map { $0 / 1_024 }
+  }
+
   /// Processor time of this process, in seconds.
   static var ownCPUSeconds: Double {
     var usage = rusage()
@@ -99,16 +113,16 @@ final class Running {
   }
 }
 
-/// linechatd with nothing on the disk, on a free port.
+/// linechatd with nothing on the disk unless it is given a directory, on a free port unless it is given one.
 final class MeasuredServer {
   let running: Running
   let port: UInt16
   private let log: FileHandle
 
-  init(_ path: String) throws {
+  init(_ path: String, _ arguments: [String] = ["--memory"], port: UInt16 = 0) throws {
     let pipe = Pipe()
     running = try Running(
-      [path, "--listen", "127.0.0.1:0", "--memory"],
+      [path, "--listen", "127.0.0.1:\(port)"] + arguments,
       errors: pipe.fileHandleForWriting.fileDescriptor)
     try pipe.fileHandleForWriting.close()
     log = pipe.fileHandleForReading
@@ -123,7 +137,7 @@ final class MeasuredServer {
         .compactMap { $0.split(separator: ":").last.flatMap { UInt16($0) } }.first
     }
     guard let found else { throw BenchFailure("linechatd does not listen: \(text)") }
-    port = found
+    self.port = found
     // A log that nobody reads would stop it.
     log.readabilityHandler = { _ = $0.availableData }
   }

@@ -18,6 +18,11 @@ struct Row: Codable {
   var p99Microseconds: Double?
   var p999Microseconds: Double?
   var maxMicroseconds: Double?
+  /// Until it was done.
+  var seconds: Double?
+  /// What the measured process had in memory in the end, and its files on the disk.
+  var memoryMebibytes: Double?
+  var diskMebibytes: Double?
   /// Processor time of the measured process, in seconds.
   var cpuSeconds: Double?
   /// The same of the benchmark itself, so that a row bound by it shows.
@@ -46,7 +51,9 @@ struct Row: Codable {
     ("p50 us", { number($0.p50Microseconds, 0) }), ("p90 us", { number($0.p90Microseconds, 0) }),
     ("p99 us", { number($0.p99Microseconds, 0) }),
     ("p99.9 us", { number($0.p999Microseconds, 0) }),
-    ("max us", { number($0.maxMicroseconds, 0) }), ("CPU s", { number($0.cpuSeconds, 3) }),
+    ("max us", { number($0.maxMicroseconds, 0) }), ("s", { number($0.seconds, 3) }),
+    ("MiB memory", { number($0.memoryMebibytes, 1) }),
+    ("MiB on disk", { number($0.diskMebibytes, 1) }), ("CPU s", { number($0.cpuSeconds, 3) }),
     ("bench CPU s", { number($0.benchCPUSeconds, 3) }),
   ]
 

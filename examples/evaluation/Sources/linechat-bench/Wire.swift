@@ -7,18 +7,31 @@ final class Connection {
 
   init(port: UInt16) throws {
     socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard Self.connect(socket, port) else {
+      let code = errno
+      close(socket)
+      throw BenchFailure("cannot connect to port \(port): \(String(cString: strerror(code)))")
+    }
+  }
+
+  /// A socket that is being connected, and never waits; -1: it cannot be.
+  static func dialling(port: UInt16) -> Int32 {
+    let kind = Int32(bitPattern: SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue)
+    let socket = Glibc.socket(AF_INET, kind, 0)
+    if socket >= 0, connect(socket, port) || errno == EINPROGRESS { return socket }
+    if socket >= 0 { close(socket) }
+    return -1
+  }
+
+  private static func connect(_ socket: Int32, _ port: UInt16) -> Bool {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) { pointer in
+    return withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
       }
-    }
-    guard result == 0 else {
-      close(socket)
-      throw BenchFailure("cannot connect to port \(port): \(String(cString: strerror(errno)))")
     }
   }
 
@@ -56,5 +69,21 @@ final class Connection {
       guard count > 0 else { throw BenchFailure("the server has ended the connection") }
       return String(decoding: buffer.prefix(count), as: UTF8.self)
     }
+  }
+
+  /// All that comes until the other side ends, for ten seconds at most.
+  func toEnd() throws -> String {
+    var text: [UInt8] = []
+    let deadline = monotonicNanoseconds() + 10_000_000_000
+    while monotonicNanoseconds() < deadline {
+      var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+      guard poll(&entry, 1, 100) > 0 else { continue }
+      let bytes = [UInt8](unsafeUninitializedCapacity: 65_536) { buffer, count in
+        count = max(0, Glibc.read(socket, buffer.baseAddress, buffer.count))
+      }
+      if bytes.isEmpty { return String(decoding: text, as: UTF8.self) }
+      text += bytes
+    }
+    throw BenchFailure("the server does not end the connection")
   }
 }

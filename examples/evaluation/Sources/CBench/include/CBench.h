@@ -9,3 +9,6 @@ int cbench_open_terminal(int columns, int rows, char *path, size_t path_bytes);
 
 // Has the process lead a session of its own. Returns an error's number, or 0.
 int cbench_set_own_session(posix_spawnattr_t *attributes);
+
+// Whether the text is somewhere in the bytes: 1 or 0.
+int cbench_contains(const void *bytes, size_t count, const char *text);
