@@ -17,6 +17,8 @@ let package = Package(
     .library(name: "LineChat", targets: ["LineChat", "LineChatCore", "LineProtocol"]),
     .executable(name: "linechatd", targets: ["linechatd"]),
     .executable(name: "linechat", targets: ["linechat"]),
+    // For Tests/Fuzz, a package of its own.
+    .library(name: "LineChatFuzzing", targets: ["LineChatFuzzing"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -117,11 +119,16 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "LineChatFuzzing",
+      dependencies: ["LineChatCore", "LineChatSimulation", "LineProtocol"], swiftSettings: strict),
     .testTarget(
-      name: "LineProtocolTests", dependencies: ["LineProtocol"], swiftSettings: strict),
+      name: "LineProtocolTests", dependencies: ["LineChatFuzzing", "LineProtocol"],
+      swiftSettings: strict),
     .testTarget(
       name: "LineChatCoreTests",
-      dependencies: ["LineChatCore", "LineChatSimulation", "LineProtocol"], swiftSettings: strict),
+      dependencies: ["LineChatCore", "LineChatFuzzing", "LineChatSimulation", "LineProtocol"],
+      swiftSettings: strict),
     .testTarget(
       name: "SimulationTests", dependencies: ["LineChatSimulation"], swiftSettings: strict),
     .testTarget(

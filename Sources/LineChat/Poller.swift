@@ -48,7 +48,7 @@ final class Poller {
   /// What the last wait found, in the order in which it is to be served.
   private(set) var ready: [Readiness] = []
 
-  /// poll's array. Once somebody is parked, the epoll descriptor is in it.
+  /// poll's array, with the epoll descriptor in it.
   private var entries: [pollfd] = []
   /// Whose each of `entries` is.
   private var tenants: [Tenant] = []
@@ -56,7 +56,8 @@ final class Poller {
   private var positions: [Int32] = []
   /// By their slots, as they lay in `entries`.
   private var parked: [pollfd] = []
-  /// -1: nobody was parked yet.
+  /// There from the beginning, so that how many descriptors are open tells how many connections are.
+  /// -1: there was none to be had; it is tried again.
   private var epoll: Int32 = -1
   private var freeSlots: [Slot] = []
   private var returnedSlots: [Slot] = []
@@ -78,6 +79,8 @@ final class Poller {
 
   /// The epoll descriptor's own slot; nobody else is given one below 0.
   private static let epollSlot: Slot = -1
+
+  init() { _ = openEpoll() }
 
   deinit { if epoll >= 0 { close(epoll) } }
 

@@ -78,6 +78,30 @@ struct DurabilityTests {
       """)
   }
 
+  @Test("who is in no group of a snapshot, by a person's hand, is left out, and it is said")
+  func memberOfNothing() {
+    let (_, snapshot, _) = lived()
+    var edited = snapshot
+    edited.groups.removeAll { $0.name == "ops" }
+    edited.kept = [
+      DurableState.Waiting(
+        member: "carol",
+        messages: [
+          "@for=carol;msgid=00c0ffee00c0ffee.1;time=2027-01-15T08:00:03.000000Z "
+            + ":bob@10.0.0.2:5001 MSG ops hi"
+        ])
+    ]
+    let next = Stage()
+    #expect(
+      next.directory.restore(edited, now: next.now) == [
+        "member alice, who is in no group", "member carol, who is in no group",
+        "what is kept for carol, who is no member",
+      ])
+    #expect(next.directory.audit().problems == [])
+    #expect(next.directory.durableState().members.map(\.name) == ["bob"])
+    #expect(next.directory.durableState().kept == [])
+  }
+
   @Test("a message delivered before the end is not delivered again")
   func deliveredOnce() {
     let (stage, snapshot, from) = lived()

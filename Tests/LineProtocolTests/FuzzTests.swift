@@ -1,6 +1,7 @@
 // Random and mutated streams, in pieces of random length, against the reference reader. Every
 // failure names the seed of its stream.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

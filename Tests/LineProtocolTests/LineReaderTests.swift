@@ -1,5 +1,6 @@
 // Bytes to lines: ends of lines, limits, the first line, the last line, and memory.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

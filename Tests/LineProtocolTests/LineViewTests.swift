@@ -1,5 +1,6 @@
 // A line taken apart: where its parts are, and which shapes are refused.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

@@ -1,5 +1,6 @@
 // Lines as messages: what each verb takes, and what a person is told who got it wrong.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

@@ -1,7 +1,8 @@
 // What the tests of this target share: a seeded generator, so that a failure can be run again from
-// its seed; streams cut into pieces; and items as values that can be compared.
+// its seed; and streams cut into pieces.
 
 import Foundation
+import LineChatFuzzing
 
 @testable import LineProtocol
 
@@ -24,35 +25,6 @@ struct SeededGenerator: RandomNumberGenerator {
   mutating func oneIn(_ number: Int) -> Bool { below(number) == 0 }
 
   mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
-}
-
-/// What a reader makes of a stream, to be compared: the text of a refusal apart.
-enum Item: Equatable, CustomStringConvertible {
-  case line([UInt8])
-  case refused(ErrorCode)
-  case http
-  case timingMark
-
-  static func line(_ text: String) -> Item { .line(Array(text.utf8)) }
-
-  init(_ item: LineReader.Item) {
-    switch item {
-    case .line(let bytes): self = .line(Array(bytes))
-    case .refused(let refusal): self = .refused(refusal.code)
-    case .http: self = .http
-    case .timingMark: self = .timingMark
-    }
-  }
-
-  var description: String {
-    switch self {
-    case .line(let bytes) where bytes.count > 200: "line of \(bytes.count) bytes"
-    case .line(let bytes): "line(\(String(decoding: bytes, as: UTF8.self)))"
-    case .refused(let code): "refused(\(code))"
-    case .http: "http"
-    case .timingMark: "timing mark"
-    }
-  }
 }
 
 /// Parts of a stream put together, in an expression that is quick to compile.
@@ -114,22 +86,6 @@ func refusal<Value>(_ body: () throws -> Value) -> Refusal? {
     return nil
   } catch {
     return error as? Refusal
-  }
-}
-
-/// No character that a line refuses: such a text may be sent and shown.
-func isClean(_ text: String) -> Bool {
-  text.unicodeScalars.allSatisfy { !isRefused($0) }
-}
-
-/// The characters that no line holds, as the protocol's document lists them.
-func isRefused(_ scalar: Unicode.Scalar) -> Bool {
-  switch scalar.value {
-  case 0x09: false
-  case 0x00...0x1F, 0x7F, 0x80...0x9F, 0x2028, 0x2029, 0x202A...0x202E,
-    0x2066...0x2069:
-    true
-  default: false
   }
 }
 

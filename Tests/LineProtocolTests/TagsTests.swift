@@ -1,5 +1,6 @@
 // Tags: how they are read, escaped, bounded and written.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

@@ -1,6 +1,7 @@
 // What text may hold. The check in the reader is compared with the standard library's decoder and
 // the list of characters in the protocol's document.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

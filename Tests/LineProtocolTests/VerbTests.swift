@@ -1,6 +1,7 @@
 // Verbs and error codes: the words that programs rely on, spelled out here once more, so that a
 // change of a word is seen.
 
+import LineChatFuzzing
 import Testing
 
 @testable import LineProtocol

@@ -112,6 +112,14 @@ extension Directory {
         restoreMembership(member, group, now: now)
       }
     }
+    // Who is in no group is no member: nobody could ever take the name out.
+    for member in Array(members.indices) where !members[member].isDurable {
+      faults.append("member \(members[member].name), who is in no group")
+      dropIfUnused(member)
+    }
+    for waiting in state.kept where MemberName(waiting.member).flatMap({ names[$0] }) == nil {
+      faults.append("what is kept for \(waiting.member), who is no member")
+    }
     for line in state.kept.flatMap(\.messages) {
       do throws(Refusal) {
         try replay(Record(line: Array(line.utf8)), now: now)

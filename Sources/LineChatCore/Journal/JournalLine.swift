@@ -27,7 +27,7 @@ package struct JournalLine: Hashable, Sendable {
   }
 
   /// Appends the line as it stands in the file, with its LF.
-  func render(into buffer: ByteBuffer, isCarried: Bool) {
+  package func render(into buffer: ByteBuffer, isCarried: Bool) {
     bytes.withUnsafeBytes { line in
       buffer.append(isCarried ? "@carried=" : "@crc=")
       buffer.append(hexadecimal: Checksum.of(line))

@@ -67,7 +67,7 @@ extension Peer {
       _ = replaySaid(line, to: nil)
       return
     }
-    guard let id = line.tags["msgid"].flatMap({ MessageID($0) }) else { return }
+    guard let id = line.tags["msgid"].flatMap({ MessageID($0) }), id.sequence > 0 else { return }
     heardCount += 1
     // What stood before it is lost, and so nobody was told that this one is here: it comes again.
     let prev = line.tags["prev"].flatMap { UInt64($0) } ?? 0
@@ -97,7 +97,11 @@ extension Peer {
     makeRoom(for: id.sequence, in: stream)
     guard let index = position(of: id.sequence, in: stream),
       streams[stream].messages[index].holders == 0
-    else { return false }
+    else {
+      // A stranger may have been made for it.
+      for contact in recipients { forgetIfUnused(contact) }
+      return false
+    }
     let stamp = line.tags["time"].flatMap { Timestamp.microseconds($0) } ?? now.wallMicroseconds
     put(
       Outgoing(stamp: stamp, text: Array(text.utf8), isOnDisk: true), at: index, id.sequence,
@@ -147,9 +151,10 @@ extension Peer {
   private mutating func put(
     _ message: Outgoing, at index: Int, _ sequence: UInt64, in stream: Int32, _ recipients: [Int32]
   ) {
+    // One that nobody is to have any more may be there already; its text is replaced.
+    outboxBytes += message.text.count - streams[stream].messages[index].text.count
     streams[stream].messages[index] = message
     streams[stream].messages[index].holders = recipients.count
-    outboxBytes += message.text.count
     for contact in recipients {
       let lane = lane(of: contact, stream) ?? makeLane(contact, stream)
       let after = lanes[lane].queue.firstIndex { $0.sequence > sequence }

@@ -99,7 +99,7 @@ extension Peer {
       }
     }
     for text in state.heard {
-      guard let id = MessageID(text) else {
+      guard let id = MessageID(text), id.sequence > 0 else {
         faults.append("heard stream \(text)")
         continue
       }

@@ -6,8 +6,8 @@
 import LineChatCore
 import LineProtocol
 
-final class DiskThread {
-  enum Outcome {
+package final class DiskThread {
+  package enum Outcome {
     case persisted(Ticket)
     case failed(Ticket)
     case snapshotTaken
@@ -35,7 +35,7 @@ final class DiskThread {
     }
   }
 
-  private(set) var journal: Journal<SimulatedDisk>
+  package private(set) var journal: Journal<SimulatedDisk>
   private var waiting: [Item] = []
   /// What the thread writes at the moment.
   private var batch: [Item] = []
@@ -45,48 +45,48 @@ final class DiskThread {
   private var last: UInt64 = 0
   private var applied: UInt64 = 0
   private var isUrgent = false
-  private(set) var isSnapshotUnderWay = false
+  package private(set) var isSnapshotUnderWay = false
   /// Writes that failed, and how many of them the loop knows of. A record that was handed in before
   /// it knew fails too: nothing is written behind what is missing.
   private var failures = 0
   /// Notes that were not written: the next snapshot has what they say.
-  private(set) var hasLostNotes = false
+  package private(set) var hasLostNotes = false
   private var failuresTold = 0
   /// Something has been noted in this round.
   private var hasNotes = false
 
-  init(_ journal: Journal<SimulatedDisk>) { self.journal = journal }
+  package init(_ journal: Journal<SimulatedDisk>) { self.journal = journal }
 
-  var disk: SimulatedDisk {
+  package var disk: SimulatedDisk {
     get { journal.disk }
     set { journal.disk = newValue }
   }
 
-  var isBusy: Bool { !batch.isEmpty }
-  var hasOutcomes: Bool { !outcomes.isEmpty }
-  var isIdle: Bool { batch.isEmpty && waiting.isEmpty && outcomes.isEmpty }
+  package var isBusy: Bool { !batch.isEmpty }
+  package var hasOutcomes: Bool { !outcomes.isEmpty }
+  package var isIdle: Bool { batch.isEmpty && waiting.isEmpty && outcomes.isEmpty }
 
   private func add(_ what: Item.What) { waiting.append(Item(what: what, failures: failuresTold)) }
 
   // MARK: The loop's side
 
-  func persist(_ record: Record, _ ticket: Ticket) {
+  package func persist(_ record: Record, _ ticket: Ticket) {
     last += 1
     add(.record(last, ticket, JournalLine(record)))
     isUrgent = true
   }
 
-  func note(_ record: Record) {
+  package func note(_ record: Record) {
     add(.note(JournalLine(record)))
     hasNotes = true
   }
 
-  func flushNotes() {
+  package func flushNotes() {
     if hasNotes { isUrgent = true }
     hasNotes = false
   }
 
-  func snapshot(_ content: [UInt8]) {
+  package func snapshot(_ content: [UInt8]) {
     isSnapshotUnderWay = true
     hasLostNotes = false
     add(.snapshot(appliedUpTo: applied, content))
@@ -94,7 +94,7 @@ final class DiskThread {
   }
 
   /// The next outcome; what it means must be in the core's state before this is called again.
-  func takeOutcome() -> Outcome? {
+  package func takeOutcome() -> Outcome? {
     guard !outcomes.isEmpty else {
       failuresTold = failures
       return nil
@@ -111,7 +111,7 @@ final class DiskThread {
   // MARK: The thread's side
 
   /// Takes what waits. Returns whether there is something to be written.
-  func begin() -> Bool {
+  package func begin() -> Bool {
     guard batch.isEmpty, isUrgent else { return false }
     (batch, waiting) = (waiting, [])
     isUrgent = false
@@ -119,7 +119,7 @@ final class DiskThread {
   }
 
   /// Writes what was taken.
-  func write() {
+  package func write() {
     let items = batch
     batch = []
     let appliedBefore = applied
@@ -172,7 +172,7 @@ final class DiskThread {
 
   /// What is on the disk when the process is no more. Where `steps` is given, it ends in the middle of
   /// the write under way, that many steps of the disk after its beginning.
-  func crash(_ survival: SimulatedDisk.Survival, afterSteps steps: Int?) -> SimulatedDisk {
+  package func crash(_ survival: SimulatedDisk.Survival, afterSteps steps: Int?) -> SimulatedDisk {
     if let steps, isBusy {
       journal.disk.faults[journal.disk.steps + steps] = .crash
       write()

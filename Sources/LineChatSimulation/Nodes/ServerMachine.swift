@@ -167,7 +167,7 @@ final class ServerMachine: Machine<Directory> {
 }
 
 /// A state as a snapshot's content.
-func encoded(_ state: some Encodable) -> [UInt8] {
+package func encoded(_ state: some Encodable) -> [UInt8] {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   do { return Array(try encoder.encode(state)) } catch {

@@ -1,14 +1,22 @@
 // The reader's rules once more, as plainly as can be: the whole stream at once, in passes, with
 // arrays. It is what the real one is compared with.
 
-@testable import LineProtocol
+import LineProtocol
 
-struct ReferenceReader {
-  var lineBytesMax = WireLimits.lineBytes
-  var refusesHTTP = true
-  var isPlain = true
+package struct ReferenceReader {
+  private let lineBytesMax: Int
+  private let refusesHTTP: Bool
+  private let isPlain: Bool
 
-  func items(of stream: [UInt8]) -> [Item] {
+  package init(
+    lineBytesMax: Int = WireLimits.lineBytes, refusesHTTP: Bool = true, isPlain: Bool = true
+  ) {
+    self.lineBytesMax = lineBytesMax
+    self.refusesHTTP = refusesHTTP
+    self.isPlain = isPlain
+  }
+
+  package func items(of stream: [UInt8]) -> [Item] {
     let (text, marks) = withoutTelnet(stream)
     var data = text[...]
     var marksLeft = marks[...]

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Feeds one part of LineChat with bytes that libFuzzer draws, in a release build with libFuzzer's coverage
+# and the address sanitizer in every module: first with all of the corpus, then with what it makes of it.
+# What fails lies in Tests/Fuzz/found and is shown again by giving it as FILE.
+set -eu
+
+usage() {
+  echo "usage: Tests/Fuzz/run.sh TARGET [--runs N | --minutes M | FILE ...]"
+  echo "  TARGET       line-reader, message-parser, journal-reader, directory-session or peer-session"
+  echo "  --runs N     so many inputs (default: 100000)"
+  echo "  --minutes M  as many as there is time for"
+  echo "  FILE ...     these inputs alone, once"
+}
+
+fail() {
+  echo "Tests/Fuzz/run.sh: $1" >&2
+  usage >&2
+  exit 64
+}
+
+number() {
+  case ${2-} in
+    '' | *[!0-9]* | 0*) fail "$1 wants a whole number above 0" ;;
+  esac
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+case ${1-} in
+  -h | --help)
+    usage
+    exit
+    ;;
+  line-reader | message-parser | journal-reader | directory-session | peer-session) target=$1 ;;
+  '') fail "which target?" ;;
+  *) fail "there is no target $1" ;;
+esac
+shift
+case ${1-} in
+  '') limit=-runs=100000 ;;
+  --runs)
+    number "$@"
+    limit=-runs=$2
+    shift 2
+    ;;
+  --minutes)
+    number "$@"
+    limit=-max_total_time=$(($2 * 60))
+    shift 2
+    ;;
+  -*) fail "there is no option $1" ;;
+  *) limit= ;;
+esac
+if [ -n "$limit" ] && [ $# -gt 0 ]; then fail "what is $1?"; fi
+
+# --sanitize links; what puts libFuzzer's counters into every module is the compiler's own flag.
+swift build --package-path "$here" -c release --product linechat-fuzz \
+  --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address >&2
+program=$(swift build --package-path "$here" -c release --show-bin-path)/linechat-fuzz
+export LINECHAT_FUZZ_TARGET="$target"
+# The sanitizer's look for leaks at the end knows nothing of Swift's globals.
+export ASAN_OPTIONS=detect_leaks=0
+if [ -z "$limit" ]; then exec "$program" "$@"; fi
+
+case $target in
+  line-reader | message-parser) longest=3000 ;;
+  *) longest=6000 ;;
+esac
+mkdir -p "$here/found/$target"
+# New inputs go to the first directory; the corpus in the tree is read alone.
+exec "$program" "$limit" -max_len=$longest -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+  -dict="$here/words.dict" -artifact_prefix="$here/found/$target-" \
+  "$here/found/$target" "$here/corpus/$target"
