@@ -405,6 +405,8 @@ extension Model {
   func finished(_ dial: Dial) {
     remove(dial)
     let letters = dial.person.lane.filter { $0.path === dial }
+    // Dialled as one without tags, it may be a program by now.
+    for letter in letters { letter.path = nil }
     if !dial.person.saysTags { delivered(letters, to: dial.person) }
   }
 
