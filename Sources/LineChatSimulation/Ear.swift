@@ -66,6 +66,9 @@ final class Ear {
     return first.map { Self.describe($0) } ?? "nothing"
   }
 
+  /// The next of its own lines that must come.
+  private var due: Expected? { own.first { !$0.maySkip } }
+
   func expect(_ expected: Expected, in lane: String?) {
     if let lane { lanes[lane, default: []].append(expected) } else { own.append(expected) }
   }
@@ -117,8 +120,7 @@ final class Ear {
   }
 
   private func checkContinuation(_ line: [UInt8]) throws(Wrong) {
-    while own.first?.maySkip == true { own.removeFirst() }
-    guard own.first?.isContinuation != true else {
+    guard due?.isContinuation != true else {
       throw Wrong("\(Self.text(line)) fell between the lines of a reply: \(next) was to come")
     }
   }
@@ -141,8 +143,10 @@ final class Ear {
     guard case .exact(let text) = head.text, rest.elementsEqual(text) else {
       throw Wrong("\(Self.text(line)) came where \(Self.describe(head)) was to come")
     }
+    // What was broken off may still be told as far as it had been written, but not behind this.
+    while let first = own.first, first.maySkip, first.order < head.order { own.removeFirst() }
     try checkContinuation(line)
-    if let first = own.first, first.order < head.order {
+    if let first = due, first.order < head.order {
       throw Wrong("\(Self.text(line)) overtook \(Self.describe(first))")
     }
     try Self.check(tags, head.tags)

@@ -8,7 +8,9 @@ import LineProtocol
 enum Fact {
   case wish(Wish)
   case keep(Letter, Person)
-  case delivered([Letter], Person)
+  /// Everything of that stream up to there: the record says it for those before it, too, and may be
+  /// all of them that a crash has left.
+  case delivered(MessageID, Person)
   case habits(Person, Identity?, isTagged: Bool)
 }
 
@@ -69,9 +71,9 @@ final class Memory {
       case .wish(let wish): apply(wish, &all)
       case .keep(let letter, let person):
         if let at = at(person) { all[at].known.letters.append(letter) }
-      case .delivered(let letters, let person):
+      case .delivered(let id, let person):
         guard let at = at(person) else { break }
-        all[at].known.letters.removeAll { one in letters.contains { $0 === one } }
+        all[at].known.letters.removeAll { $0.mark.isCovered(by: id) }
       case .habits(let person, let key, let isTagged):
         guard let at = at(person) else { break }
         all[at].known.key = key ?? all[at].known.key

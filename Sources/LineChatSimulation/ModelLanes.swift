@@ -20,6 +20,11 @@ final class Mark {
     self.floor = floor
   }
 
+  /// Who has that message has this one, too.
+  func isCovered(by other: MessageID) -> Bool {
+    id.map { $0.stream == other.stream && $0.sequence <= other.sequence } ?? false
+  }
+
   /// Everybody sees the same.
   func learn(_ tags: Tags) throws(Wrong) {
     guard let text = tags["msgid"], let seen = MessageID(text), let time = tags["time"] else {
@@ -181,9 +186,7 @@ extension Model {
   }
 
   func acknowledged(_ id: MessageID, by person: Person) {
-    let letters = person.lane.filter { letter in
-      letter.mark.id.map { $0.stream == id.stream && $0.sequence <= id.sequence } ?? false
-    }
+    let letters = person.lane.filter { $0.mark.isCovered(by: id) }
     delivered(letters, to: person)
   }
 
@@ -286,12 +289,10 @@ extension Model {
     case .nick(let name) where name == person.name:
       memory.add(.habits(person, tags["key"].map(Identity.init), isTagged: tags["tags"] != nil))
     case .ack(_, let id):
-      let noted = person.unnoted.filter { letter in
-        letter.mark.id.map { $0.stream == id.stream && $0.sequence <= id.sequence } ?? false
-      }
+      let noted = person.unnoted.filter { $0.mark.isCovered(by: id) }
       person.unnoted.removeAll { letter in noted.contains { $0 === letter } }
       if noted.isEmpty { throw Wrong("\(Ear.text(record.line)) was not delivered") }
-      memory.add(.delivered(noted, person))
+      memory.add(.delivered(id, person))
     default: throw Wrong("\(Ear.text(record.line)) is no note")
     }
   }
@@ -404,6 +405,8 @@ extension Model {
   func finished(_ dial: Dial) {
     remove(dial)
     let letters = dial.person.lane.filter { $0.path === dial }
+    // Dialled as one without tags, it may be a program by now.
+    for letter in letters { letter.path = nil }
     if !dial.person.saysTags { delivered(letters, to: dial.person) }
   }
 

@@ -280,6 +280,67 @@ struct FindingTests {
       """)
   }
 
+  @Test("who was found at the second try is dialled again at once for what came meanwhile")
+  func reachedAgain() {
+    let stage = Stage()
+    stage.play(
+      """
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ~ 10.0.0.3:5001
+      node< {*}
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 name=node
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      - node
+      alice> MSG ops hi
+      $ 10.0.0.3:5001
+      ? 10.0.0.3:5001
+      """)
+  }
+
+  @Test("who turns out to be a program while it is dialled as none is sent everything again")
+  func tagsWhileDialled() {
+    let stage = Stage()
+    stage.play(
+      """
+      + carol 10.0.0.3
+      carol> NICK carol
+      carol< OK NICK carol
+      carol> JOIN ops :5001
+      carol< {*}
+      carol< {*}
+      """)
+    stage.disk = .byHand
+    stage.send("carol", "@x=1 NICK zoe")
+    stage.gone("carol")
+    stage.play(
+      """
+      alice> MSG ops one
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001< {*} MSG ops one
+      """)
+    stage.disk()
+    stage.play(
+      """
+      $ 10.0.0.3:5001
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 name=zoe
+      10.0.0.3:5001< {*} MSG ops one
+      """)
+  }
+
   @Test("what is kept while a new name is on its way to the disk is found after a restart")
   func keptForNewName() {
     for fails in [false, true] {

@@ -243,4 +243,29 @@ struct PeerFindingTests {
       x again
       """)
   }
+
+  @Test("what is known of somebody who has left is not told of whoever is next in their place")
+  func claimOfOneWhoLeft() {
+    PeerStage.joined([
+      "lobby": ["bob@relay online tags", "nora@relay online", "carol@10.0.0.3:5001 online tags"]
+    ]).play(
+      """
+      me> MSG lobby hi
+      * said MSG lobby hi
+      ? 10.0.0.3:5001
+      server< @label=3;msgid=S1.1;time=T;to=bob,nora MSG lobby hi
+      server> @label=3;plain=nora OK MSG lobby 2/2
+      server> :bob@relay ACK lobby S1.1
+      server> @version=9.4;time=T :nora@relay LEAVE lobby connection closed
+      me> PM rob psst
+      * said PM rob psst
+      server< @label=4;msgid=S2.1;time=T PM rob psst
+      server> @version=9.5;group=lobby;time=T :bob@relay NICK rob
+      server< @label=5;msgid=S2.1;time=T PM rob psst
+      server> @label=5 OK PM rob
+      me< rob relayed
+      = 1
+      me< bob delivered, nora sent, carol waiting: on its way
+      """)
+  }
 }

@@ -141,8 +141,15 @@ extension Directory {
     guard isLive(id), let link = sessions[id.index].link, link.stage == .finishing else { return }
     let member = sessions[id.index].member
     dropLink(id.index)
-    if !members[member].speaksTags && members[member].session < 0 { laneArrived(member, now: now) }
-    lanes[member]?.failures = 0
+    if members[member].session < 0 {
+      // Dialled as one without tags, it may be a program by now: that has only what it acknowledges.
+      if members[member].speaksTags {
+        lanes[member]?.sent = 0
+      } else {
+        laneArrived(member, now: now)
+      }
+    }
+    endPause(of: member)
     goOn(with: member, now: now)
     endThoseDone(now: now)
   }

@@ -41,6 +41,17 @@ extension Peer {
     news.append(.delivery(id, streams[stream].conversation, name, state))
   }
 
+  /// In claims a contact has another number from now on, which may depend on its place in each.
+  mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
+    for claim in claims.keys {
+      guard let index = claims[claim]!.recipients.firstIndex(where: { $0.contact == contact })
+      else { continue }
+      let new = number(index)
+      claims[claim]!.recipients[index].contact = new
+      claims[claim]!.states[new] = claims[claim]!.states.removeValue(forKey: contact)
+    }
+  }
+
   /// Answers if all is known.
   mutating func settle(_ number: UInt64) {
     guard var claim = claims[number] else { return }

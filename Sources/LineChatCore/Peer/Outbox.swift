@@ -327,13 +327,7 @@ extension Peer {
       breakPath(of: lane)
       contacts[contact].lanes.append(lane)
     }
-    for claim in claims.keys {
-      guard let index = claims[claim]!.recipients.firstIndex(where: { $0.contact == other }) else {
-        continue
-      }
-      claims[claim]!.recipients[index].contact = contact
-      claims[claim]!.states[contact] = claims[claim]!.states.removeValue(forKey: other)
-    }
+    renumber(other) { _ in contact }
     contacts[other].lanes = []
     contacts[other].waiting = 0
     contacts[other].groups = 0

@@ -74,7 +74,7 @@ final class Fate: Node {
       server.loseDirectory(world)
       later(world, 60) { server.start($0) }
     case .serverRestored:
-      if world.chance(2) { return server.backUp() }
+      if world.chance(2) { return server.backUp(world) }
       server.crash(world, losesPower: true)
       server.restoreBackup(world)
       // Loosened: it has those again who had left since, and not those who have joined.

@@ -145,7 +145,10 @@ final class PeerMachine: Machine<Peer> {
     world.note("the directory of \(label) is lost")
     platter = emptyDisk
     actor.isGone = true
+    // Until it says otherwise, the server has its name where it listened before.
+    let places = actor.places
     actor = witness.makeActor(label, isProgram: true)
+    actor.places = places
     actor.names.insert(firstName)
     actor.unsure.formUnion(PeerMachine.groups)
   }

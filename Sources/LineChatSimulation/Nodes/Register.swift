@@ -37,7 +37,7 @@ struct Register {
   private var rosters: [Version: [String]] = [:]
   typealias Members = [GroupName: [MemberName: RosterVersion]]
   /// Names that were told they are in for good, and the version that the roster had then.
-  private(set) var members: Members = [:]
+  private var members: Members = [:]
   /// Names that were told they have left, or are called otherwise, and the version that the roster had.
   private var left: Members = [:]
   /// Who a connection is, by its number.
@@ -212,11 +212,18 @@ struct Register {
 
   // MARK: Restarts
 
+  /// Who is surely in for good in a copy of the disk: what is asked for may be on it already.
+  var sureMembers: Members {
+    var sure = members
+    for group in members.keys.sorted() {
+      sure[group] = members[group]?.filter { !isUnsure($0.key, group) }
+    }
+    return sure
+  }
+
   /// All connections are gone.
   mutating func stopped() {
-    for group in members.keys.sorted() {
-      members[group] = members[group]?.filter { !isUnsure($0.key, group) }
-    }
+    members = sureMembers
     for group in left.keys.sorted() {
       left[group] = left[group]?.filter { !mayBeBack($0.key, group) }
     }

@@ -144,10 +144,11 @@ final class ServerMachine: Machine<Directory> {
   // MARK: What befalls its directory
 
   /// Keeps a copy of what is on the disk, as one does at night.
-  func backUp() {
+  func backUp(_ world: World) {
     guard isUp else { return }
+    world.note("the server's directory is copied")
     backup = disk.disk.afterCrash(.everything)
-    membersThen = register.members
+    membersThen = register.sureMembers
   }
 
   /// While it is down: the copy is put back.
