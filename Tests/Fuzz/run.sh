@@ -72,6 +72,8 @@ build() {
 build --product linechat-fuzz >&2
 program=$(build --show-bin-path)/linechat-fuzz
 export LINECHAT_FUZZ_TARGET="$target"
+# A trap is for libFuzzer, which writes the input down.
+export SWIFT_BACKTRACE=enable=no
 # The sanitizer's look for leaks at the end knows nothing of Swift's globals.
 export ASAN_OPTIONS=detect_leaks=0
 if [ -z "$limit" ]; then exec "$program" "$@"; fi
