@@ -99,6 +99,10 @@ package enum Limits {
 
   // MARK: Nodes
 
+  /// The highest number of a message of ours that a start takes up. Counting does not get there, and a
+  /// damaged file leaves room to count on.
+  package static let sequenceMax = UInt64(Int64.max)
+
   /// Bytes of messages that nobody has yet, or not everybody, and how many. A day of a busy group for
   /// somebody who is away; it lies in memory and in each snapshot.
   package static let outboxBytes = 64 << 20

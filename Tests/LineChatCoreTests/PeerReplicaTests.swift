@@ -1,5 +1,6 @@
 // A node's replicas of its groups' rosters, as the server changes them.
 
+import Foundation
 import LineChatCore
 import LineProtocol
 import Testing
@@ -299,5 +300,25 @@ struct PeerReplicaTests {
     // And it outlives the process, as the rest of the roster does.
     let notes = stage.journal.map { String(decoding: $0.line, as: UTF8.self) }
     #expect(notes.contains("MEMBER lobby alice@10.0.0.1:5001 online tags reachable"))
+  }
+
+  @Test("a stream that a damaged snapshot has under another name goes with the member who waits")
+  func streamMisnamed() throws {
+    let snapshot = """
+      {"name": "alice", "groups": [{"name": "lobby", "version": "9.3", "members": [
+        "alice@10.0.0.1:5001 online tags", "bob@10.0.0.2:5001 online tags"]}],
+      "sent": [{"to": "@bof", "latest": "00c0ffee00c0ff02.1"}], "leaving": [], "outbox": [],
+      "heard": [], "time": "2027-01-15T08:00:00.000000Z"}
+      """
+    let state = try JSONDecoder().decode(ReplicaState.self, from: Data(snapshot.utf8))
+    let records = [
+      "@msgid=00c0ffee00c0ff02.2 :alice@10.0.0.1:5001 PM bob psst",
+      "@group=lobby;version=9.4 :bob@10.0.0.2:5001 NICK rob",
+    ]
+    let stage = PeerStage(
+      restoring: state, journal: records.map { Record(line: Array($0.utf8)) })
+    #expect(stage.peer.audit().problems == [])
+    #expect(stage.peer.replicaState().sent.map(\.to) == ["@rob"])
+    #expect(stage.peer.replicaState().outbox.map(\.recipients) == [["rob"]])
   }
 }

@@ -256,14 +256,19 @@ extension Peer {
   /// The other one of the two has another name; the numbers go on. Where there is a stream under that
   /// name already, the one of before is finished under its own number and not used again.
   mutating func isCalled(_ contact: Int32, from old: MemberName, to new: MemberName) {
-    if let stream = streamIndices.removeValue(forKey: .person(old)) {
-      streams[stream].conversation = .person(new)
-      if streamIndices[.person(new)] == nil { streamIndices[.person(new)] = stream }
-    }
-    for lane in contacts[contact].lanes {
-      let stream = lanes[lane].stream
-      if case .person = streams[stream].conversation { streams[stream].conversation = .person(new) }
-    }
+    if let stream = streamIndices[.person(old)] { goOn(stream, with: new) }
+    for lane in contacts[contact].lanes { goOn(lanes[lane].stream, with: new) }
+  }
+
+  /// What is found under the name of before is found under the new one. A damaged snapshot may have it
+  /// under another name than that of the member who waits for it.
+  private mutating func goOn(_ stream: Int32, with new: MemberName) {
+    let conversation = streams[stream].conversation
+    guard case .person = conversation else { return }
+    let isGoneOnWith = streamIndices[conversation] == stream
+    if isGoneOnWith { streamIndices[conversation] = nil }
+    streams[stream].conversation = .person(new)
+    if isGoneOnWith, streamIndices[.person(new)] == nil { streamIndices[.person(new)] = stream }
   }
 
   /// Where a message lies, if it still does.

@@ -78,7 +78,9 @@ extension Peer {
 
   /// A message of ours goes into the outbox again. Returns false where it is none.
   mutating func replaySaid(_ line: Message, to names: [MemberName]?) -> Bool {
-    guard let id = line.tags["msgid"].flatMap({ MessageID($0) }) else { return false }
+    guard let id = line.tags["msgid"].flatMap({ MessageID($0) }), id.sequence > 0,
+      id.sequence <= Limits.sequenceMax
+    else { return false }
     let conversation: Conversation
     let text: String
     var recipients: [Int32] = []

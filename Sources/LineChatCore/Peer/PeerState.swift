@@ -131,7 +131,8 @@ extension Peer {
   private mutating func restore(_ saved: ReplicaState.Sent, _ faults: inout [String]) {
     let parts = saved.latest.split(separator: ".")
     guard let conversation = Conversation(saved.to), parts.count == 2, parts[0].utf8.count == 16,
-      let id = UInt64(parts[0], radix: 16), let latest = UInt64(parts[1])
+      let id = UInt64(parts[0], radix: 16), let latest = UInt64(parts[1]),
+      latest <= Limits.sequenceMax
     else { return faults.append("stream \(saved.latest) to \(saved.to)") }
     let stream = restoreStream(conversation, id)
     streams[stream].latest = max(streams[stream].latest, latest)
