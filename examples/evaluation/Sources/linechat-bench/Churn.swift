@@ -7,59 +7,52 @@ struct Churn: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Connect, join, leave, quit: what it costs the server.",
     discussion: """
-      The server runs on processor 0, the load on processor 1. The relay has no protocol: there it is \
-      a connection that is made and ended.
+      The server runs on processor 0, the load on processor 1. A delay is that of a whole visit, with \
+      all its answers. The relay has no protocol: there it is a connection that is made and ended. \
+      \(ContestOptions.ratios)
       """)
-
-  @Option(parsing: .upToNextOption, help: Contestant.help)
-  var contestants: [Contestant] = []
 
   @Option(help: "How many come and go, in each run.")
   var visits = 2_000
 
-  @Option(help: "How many runs; the row has their medians.")
-  var runs = 5
-
-  @OptionGroup var programs: ProgramOptions
+  @OptionGroup var contest: ContestOptions
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    guard (1...1_000_000) ~= visits, (1...99) ~= runs else {
-      throw ValidationError("--visits is from 1 to 1000000, --runs from 1 to 99")
+    guard (1...1_000_000) ~= visits else {
+      throw ValidationError("--visits is from 1 to 1000000")
     }
   }
 
   func run() throws {
     pinLoad()
-    let present = try Contestant.takingPart(of: contestants)
-    var results: [Contestant: [(cpu: Double, seconds: Double)]] = [:]
-    for _ in 0..<runs {
-      for contestant in present {
-        results[contestant, default: []].append(try measure(contestant))
-      }
-    }
+    let present = try contest.takingPart()
+    let rounds = try Rounds(contest.pairs, of: present, measure)
     try report.print(
       present.map { contestant in
-        let results = results[contestant] ?? []
-        var row = Row("churn", contestant.rawValue)
-        row.sent = visits * results.count
-        row.openCPUMicroseconds = median(results.map { $0.cpu * 1e6 / Double(visits) })
-        row.perSecond = median(results.map { Double(visits) / $0.seconds })
+        var row = rounds.row("churn", contestant, "a visit")
+        row.openCPUMicroseconds = row.cpuSecondsPerMillion
+        row.cpuSecondsPerMillion = nil
+        row.megabytesPerSecond = nil
         return row
       })
   }
 
-  private func measure(_ contestant: Contestant) throws -> (cpu: Double, seconds: Double) {
-    let contest = try contestant.start(programs, groups: 1)
+  private func measure(_ contestant: Contestant) throws -> LoadResult {
+    let running = try contestant.start(contest, groups: 1)
     let dialect = contestant.dialect
-    let cpu = contest.running.scheduledSeconds
-    let start = monotonicNanoseconds()
+    var result = LoadResult()
+    let watch = Stopwatch(running.running)
     for visit in 0..<visits {
-      let connection = try Connection(port: contest.port(of: 0))
+      let start = monotonicNanoseconds()
+      result.sent += 1
+      let connection = try Connection(port: running.port(of: 0))
       try connection.go(through: dialect.entry("v\(visit)", 0))
       try connection.go(through: dialect.departure(0))
+      result.delivered += 1
+      result.delays.record(monotonicNanoseconds() - start)
     }
-    let seconds = Double(monotonicNanoseconds() - start) / 1e9
-    return (contest.running.scheduledSeconds - cpu, seconds)
+    watch.stop(&result)
+    return result
   }
 }

@@ -40,24 +40,22 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
     Who takes part: \(allCases.map(\.rawValue).joined(separator: ", ")). (default: who is installed)
     """
 
-  /// These, or all that are installed.
-  static func takingPart(of wanted: [Contestant]) throws -> [Contestant] {
-    if let absence = wanted.lazy.compactMap(\.absence).first { throw BenchFailure(absence) }
-    guard wanted.isEmpty else { return wanted }
-    for absence in allCases.compactMap(\.absence) { say("left out: \(absence)") }
-    return allCases.filter { $0.absence == nil }
-  }
+  /// A line of IRC has at most 512 bytes, with all that is around the text.
+  var textBytesMax: Int { self == .ngircd ? 400 : .max }
 
   /// Starts it on processor 0, with `groups` groups, for so many connections.
   func start(
-    _ programs: ProgramOptions, groups: Int, connectionsMax: Int = 10_000
+    _ options: ContestOptions, groups: Int, connectionsMax: Int = 10_000
   ) throws -> Contest {
+    if self == .linechat, let port = options.serverPort {
+      return Contest(try .listening(at: port), ports: [port])
+    }
     let directory = FileManager.default.temporaryDirectory
       .appendingPathComponent("linechat-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     switch self {
     case .linechat:
-      let path = try programs.path("linechatd", given: programs.linechatd)
+      let path = try options.programs.path("linechatd", given: options.programs.linechatd)
       let server = try MeasuredServer(
         path, ["--memory", "--max-connections", "\(connectionsMax)"], pinned: true)
       return Contest(server.running, ports: [server.port], directory, keeping: server)
@@ -99,6 +97,8 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
       MaxJoins = 0
       MaxNickLength = 20
       MaxPenaltyTime = 0
+      PingTimeout = 3600
+      PongTimeout = 3600
       [Options]
       DNS = no
       Ident = no
@@ -159,14 +159,16 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
 
 /// A contestant that runs.
 final class Contest {
-  let running: Running
+  let running: Measured
   /// One for each group, or one for all.
   private let ports: [UInt16]
-  private let directory: URL
+  private let directory: URL?
   /// What must live as long.
   private let companion: AnyObject?
 
-  init(_ running: Running, ports: [UInt16], _ directory: URL, keeping companion: AnyObject? = nil) {
+  init(
+    _ running: Measured, ports: [UInt16], _ directory: URL? = nil, keeping companion: AnyObject? = nil
+  ) {
     self.running = running
     self.ports = ports
     self.directory = directory
@@ -174,8 +176,8 @@ final class Contest {
   }
 
   deinit {
-    running.end()
-    try? FileManager.default.removeItem(at: directory)
+    (running as? Running)?.end()
+    if let directory { try? FileManager.default.removeItem(at: directory) }
   }
 
   func port(of group: Int) -> UInt16 { ports[ports.count == 1 ? 0 : group] }
@@ -194,6 +196,8 @@ final class Contest {
 
 /// What a client says.
 protocol Dialect {
+  /// What a server says by itself to whoever comes: nothing is said, and this is waited for.
+  var welcome: [(says: String, until: String?)] { get }
   /// What is said first, and how the line begins that ends the answer; nil: nothing is answered.
   func entry(_ name: String, _ group: Int) -> [(says: String, until: String?)]
   /// The same for one that only sends.
@@ -221,6 +225,7 @@ extension Dialect {
   /// Of so many members, how many hear what one of them says.
   func audience(of members: Int) -> Int { hearersSpeak ? members - 1 : members }
 
+  var welcome: [(says: String, until: String?)] { [] }
   var hearersSpeak: Bool { true }
   var lineEnd: String { "\r\n" }
 }
@@ -231,8 +236,10 @@ struct LineChatDialect: Dialect {
   }
 
   func greeting(_ name: String) -> [(says: String, until: String?)] {
-    [("", "INFO"), ("NICK \(name)\n", "OK NICK")]
+    welcome + [("NICK \(name)\n", "OK NICK")]
   }
+
+  var welcome: [(says: String, until: String?)] { [("", "INFO")] }
 
   func departure(_ group: Int) -> [(says: String, until: String?)] {
     [("LEAVE g\(group)\n", "OK LEAVE"), ("QUIT\n", "OK QUIT")]
@@ -262,8 +269,10 @@ struct NATSDialect: Dialect {
   }
 
   func greeting(_ name: String) -> [(says: String, until: String?)] {
-    [("", "INFO"), ("CONNECT {\"verbose\":false,\"echo\":false}\r\nPING\r\n", "PONG")]
+    welcome + [("CONNECT {\"verbose\":false,\"echo\":false}\r\nPING\r\n", "PONG")]
   }
+
+  var welcome: [(says: String, until: String?)] { [("", "INFO")] }
 
   func departure(_ group: Int) -> [(says: String, until: String?)] {
     [("UNSUB 1\r\nPING\r\n", "PONG")]

@@ -2,7 +2,6 @@
 // is installed take turns, so that whatever the machine does besides falls on all of them.
 
 import ArgumentParser
-import CBench
 import Foundation
 
 struct FanOut: ParsableCommand {
@@ -10,12 +9,9 @@ struct FanOut: ParsableCommand {
     abstract: "One speaks and many hear: deliveries a second, and what one costs.",
     discussion: """
       The server runs on processor 0, the load on processor 1. Every byte that a receiver gets is \
-      compared with what it should get. The ratio is of processor time for a delivery to that of a plain \
-      relay written in C that does nothing else; each is the median of interleaved pairs.
+      compared with what it should get. A delay is from when a message was given to the sender's socket, \
+      with the others of its half window, until a receiver has it. \(ContestOptions.ratios)
       """)
-
-  @Option(parsing: .upToNextOption, help: Contestant.help)
-  var contestants: [Contestant] = []
 
   @Option(parsing: .upToNextOption, help: "How many receivers, 1 to 5000.")
   var receivers = [10, 100, 1_000]
@@ -26,62 +22,56 @@ struct FanOut: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Messages under way at most, 1 to 4096.")
   var windows = [256, 1]
 
-  @Option(help: "How many pairs, 1 to 99.")
-  var pairs = 9
-
   @Option(help: "About how many seconds each run takes on a machine that does nothing else.")
   var seconds = 1.0
 
-  @OptionGroup var programs: ProgramOptions
+  @OptionGroup var contest: ContestOptions
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
     guard receivers.allSatisfy((1...5_000).contains), bytes.allSatisfy((16...16_384).contains),
-      windows.allSatisfy((1...4_096).contains), (1...99).contains(pairs), (0.05...600) ~= seconds
+      windows.allSatisfy((1...4_096).contains), (0.05...600) ~= seconds
     else {
       throw ValidationError(
         "--receivers is from 1 to 5000, --bytes from 16 to 16384, --windows from 1 to 4096, "
-          + "--pairs from 1 to 99, --seconds from 0.05 to 600")
+          + "--seconds from 0.05 to 600")
     }
   }
 
   func run() throws {
     try raiseDescriptorLimit(to: (receivers.max() ?? 0) + 100)
     pinLoad()
-    let present = try Contestant.takingPart(of: contestants)
+    let present = try contest.takingPart()
     var rows: [Row] = []
     for window in windows {
       for count in receivers {
         for size in bytes {
           let load = FanOutLoad(receivers: count, textBytes: size, window: window)
-          rows += try rounds(of: load, present)
+          rows += try measure(load, present.filter { size <= $0.textBytesMax })
         }
       }
     }
     try report.print(rows)
   }
 
-  /// Each contestant once in each of the rounds.
-  private func rounds(of load: FanOutLoad, _ contestants: [Contestant]) throws -> [Row] {
-    var results: [Contestant: [LoadResult]] = [:]
+  private func measure(_ load: FanOutLoad, _ contestants: [Contestant]) throws -> [Row] {
+    say("fan-out: \(load)")
+    // A first run finds out how many messages take about that long.
     var messages: [Contestant: Int] = [:]
-    for round in 0...pairs {
-      for contestant in contestants {
-        // The first round finds out how many messages take about that long.
-        let count = messages[contestant] ?? load.messagesAtFirst
-        let result = try load.run(contestant, programs, messages: count)
-        if round == 0 {
-          let scaled = Double(count) * seconds / max(result.seconds, 1e-3)
-          messages[contestant] = max(4 * load.window, Int(scaled))
-        } else {
-          results[contestant, default: []].append(result)
-        }
-      }
+    for contestant in contestants {
+      let first = try load.run(contestant, contest, messages: load.messagesAtFirst)
+      let scaled = Double(load.messagesAtFirst) * seconds / max(first.seconds, 1e-3)
+      messages[contestant] = max(4 * load.window, Int(scaled))
+    }
+    let rounds = try Rounds(contest.pairs, of: contestants) { contestant in
+      try load.run(contestant, contest, messages: messages[contestant] ?? 0)
     }
     return contestants.map { contestant in
-      Row(
-        "fan-out", "\(contestant.rawValue), \(load)", results[contestant] ?? [],
-        beside: contestant == .relay ? [] : results[.relay] ?? [])
+      var row = rounds.row("fan-out", contestant, "\(load)")
+      row.receivers = load.receivers
+      row.textBytes = load.textBytes
+      row.window = load.window
+      return row
     }
   }
 }

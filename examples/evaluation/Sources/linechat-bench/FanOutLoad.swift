@@ -2,11 +2,12 @@
 //
 // What a receiver should get is known to the byte: each message is the same bytes around a text that is a
 // number and padding. The bytes around it are learnt from the first message, as each server has its own.
-// So a whole read is checked with one comparison, which costs far less than the read itself.
+// So a whole read is checked with one comparison, which costs far less than the read itself. Only where
+// it is not as it should be are the numbers looked for, to tell what is lost from what came twice.
 
-import CBench
 import Foundation
 import Glibc
+import Histogram
 
 struct FanOutLoad: CustomStringConvertible {
   let receivers: Int
@@ -21,128 +22,94 @@ struct FanOutLoad: CustomStringConvertible {
   /// Of a run that is to show how many are to be sent.
   var messagesAtFirst: Int { max(4 * window, min(20_000, 200_000 / receivers)) }
 
-  func run(_ contestant: Contestant, _ programs: ProgramOptions, messages: Int) throws
+  func run(_ contestant: Contestant, _ options: ContestOptions, messages: Int) throws
     -> LoadResult
   {
-    let contest = try contestant.start(programs, groups: 1)
+    let contest = try contestant.start(options, groups: 1)
     let desk = try FanOutDesk(self, contest, contestant.dialect)
     return try desk.run(messages)
   }
 }
 
 private final class FanOutDesk {
-  /// Texts are numbers that begin anew after so many: more than can be under way.
-  private static let numbers = 8_192
-
-  private struct Receiver {
-    let connection: Connection
-    /// Bytes so far.
-    var received = 0
-    /// What came is not what was sent; nothing more of it counts.
-    var isDerailed = false
+  /// Messages that were sent together, and when.
+  private struct Batch {
+    let end: Int
+    let at: UInt64
+    /// Receivers that have not all of it.
+    var missing: Int
   }
 
   private let load: FanOutLoad
   private let contest: Contest
   private let dialect: any Dialect
+  private let inbox: Inbox
   private let sender: Connection
+  private var connections: [Connection] = []
   private var receivers: [Receiver]
-  private let epoll: Int32
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
-
-  /// A whole cycle of deliveries, one behind the other, and the beginning of the next.
-  private var cycle: [UInt8] = []
-  private var deliveryBytes = 0
-  private var cycleMessages = 0
+  private var expected = Expected()
+  private var batches: [Batch] = []
+  /// So many are all there.
+  private var batchesDone = 0
+  private var result = LoadResult()
 
   init(_ load: FanOutLoad, _ contest: Contest, _ dialect: any Dialect) throws {
     self.load = load
     self.contest = contest
     self.dialect = dialect
-    epoll = cbench_epoll()
+    inbox = try Inbox(readBytes: Expected.readBytes)
+    receivers = Array(repeating: Receiver(), count: load.receivers)
     let port = contest.port(of: 0)
     sender = try Connection(port: port)
-    receivers = []
     try sender.go(through: dialect.greeting("sender0"))
-    for index in 0..<load.receivers {
-      let connection = try Connection(port: port)
-      try connection.go(through: dialect.entry("r\(index)", 0))
-      receivers.append(Receiver(connection: connection))
+    for index in receivers.indices {
+      connections.append(try Connection(port: port))
+      try connections[index].go(through: dialect.entry("r\(index)", 0))
     }
-    for (index, receiver) in receivers.enumerated() {
-      receiver.connection.neverWait()
-      guard cbench_epoll_add(epoll, receiver.connection.socket, Int32(index)) == 0 else {
-        throw BenchFailure("epoll: \(String(cString: strerror(errno)))")
-      }
-    }
-    sender.neverWait()
-    guard cbench_epoll_add(epoll, sender.socket, Int32(load.receivers)) == 0 else {
-      throw BenchFailure("epoll: \(String(cString: strerror(errno)))")
-    }
-  }
-
-  deinit {
-    close(epoll)
-    buffer.deallocate()
+    for index in receivers.indices { try inbox.add(connections[index], as: index) }
+    try inbox.add(sender, as: receivers.count)
   }
 
   func run(_ messages: Int) throws -> LoadResult {
     try learn()
-    var result = LoadResult()
-    let cpu = contest.running.scheduledSeconds
-    let benchCPU = Running.ownCPUSeconds
-    let start = monotonicNanoseconds()
-    result.sent = try talk(messages)
-    result.seconds = Double(monotonicNanoseconds() - start) / 1e9
-    result.cpuSeconds = contest.running.scheduledSeconds - cpu
-    result.benchCPUSeconds = Running.ownCPUSeconds - benchCPU
+    let watch = Stopwatch(contest.running)
+    try talk(messages)
+    watch.stop(&result)
     for receiver in receivers {
-      let delivered = receiver.received / deliveryBytes
-      result.delivered += delivered
-      result.lost += messages - delivered
-      result.wrong += receiver.isDerailed ? 1 : 0
-      result.bytes += receiver.received
+      result.delivered += receiver.delivered
+      result.lost += messages - receiver.delivered
+      result.duplicates += receiver.duplicates
+      result.wrong += receiver.isWrong ? 1 : 0
     }
     return result
   }
 
   // MARK: What is to be heard
 
-  private func text(_ number: Int) -> [UInt8] {
-    let digits = Array(String(number % Self.numbers + 1_000_000_000_000_000).utf8)
-    return digits + [UInt8](repeating: UInt8(ascii: "x"), count: load.textBytes - digits.count)
-  }
-
   /// One message before the measured ones: what a receiver gets of it, without what it was told of others
   /// who came, is what surrounds each text.
   private func learn() throws {
-    cycleMessages = max(64, min(Self.numbers, (8 << 20) / load.textBytes))
     try awaitEntry()
-    let first = text(Self.numbers - 1)
+    let first = Expected.text(Expected.numbers - 1, bytes: load.textBytes)
     try send(dialect.line(first, 0))
     var surroundings: (before: [UInt8], after: [UInt8])?
-    for index in receivers.indices {
-      let found = try receivers[index].connection.surroundings(
-        of: first, endingWith: dialect.lineEnd)
+    for connection in connections {
+      let found = try connection.surroundings(of: first, endingWith: dialect.lineEnd)
       guard surroundings.map({ $0 == found }) ?? true else {
         throw BenchFailure("receivers get different lines for the same message")
       }
       surroundings = found
     }
     guard let surroundings else { return }
-    deliveryBytes = surroundings.before.count + load.textBytes + surroundings.after.count
-    for number in 0..<cycleMessages {
-      cycle += surroundings.before + text(number) + surroundings.after
-    }
-    cycle += cycle.prefix(buffer.count)
+    expected = Expected(surroundings.before, textBytes: load.textBytes, surroundings.after)
   }
 
   /// Where nobody says that one is in, whoever hears something is.
   private func awaitEntry() throws {
     guard dialect.entry("", 0).isEmpty else { return }
     let deadline = monotonicNanoseconds() + 10_000_000_000
-    for receiver in receivers {
-      while !receiver.connection.canRead(within: 10) {
+    for connection in connections {
+      while !connection.canRead(within: 10) {
         guard monotonicNanoseconds() < deadline else { throw BenchFailure("a receiver is not in") }
         try send(dialect.line(Array("are you there?".utf8), 0))
       }
@@ -152,67 +119,151 @@ private final class FanOutDesk {
   // MARK: Talking
 
   /// Returns when all have everything, or nothing comes for five seconds.
-  private func talk(_ messages: Int) throws -> Int {
-    let lines = (0..<cycleMessages).map { dialect.line(text($0), 0) }
-    var (sent, slowest) = (0, 0)
+  private func talk(_ messages: Int) throws {
+    let lines = (0..<expected.messages).map {
+      dialect.line(Expected.text($0, bytes: load.textBytes), 0)
+    }
     var pending: [UInt8] = []
     var written = 0
     var lastNews = monotonicNanoseconds()
     while slowest < messages {
       // Half a window at once, as a program that has much to say would.
-      let room = min(messages, slowest + load.window) - sent
-      if written == pending.count, room > 0, room >= min(load.window / 2, messages - sent) {
+      let room = min(messages, slowest + load.window) - result.sent
+      if written == pending.count, room > 0, room >= min(load.window / 2, messages - result.sent) {
         pending.removeAll(keepingCapacity: true)
         written = 0
-        for number in sent..<sent + room { pending += lines[number % cycleMessages] }
-        sent += room
+        for number in result.sent..<result.sent + room { pending += lines[number % lines.count] }
+        result.sent += room
+        batches.append(
+          Batch(end: result.sent, at: monotonicNanoseconds(), missing: receivers.count))
       }
       if written < pending.count { written += sender.write(pending, from: written) }
-      if try hear(waiting: written < pending.count ? 0 : 1_000) {
+      if try inbox.hear(waiting: written < pending.count ? 0 : 1_000, hear) {
         lastNews = monotonicNanoseconds()
-        slowest =
-          receivers.lazy.map { $0.isDerailed ? .max : $0.received / self.deliveryBytes }.min() ?? 0
       } else if monotonicNanoseconds() > lastNews + 5_000_000_000 {
-        return sent
+        return
       }
     }
-    return sent
   }
+
+  /// So many messages all receivers have.
+  private var slowest: Int { batchesDone == 0 ? 0 : batches[batchesDone - 1].end }
 
   private func send(_ bytes: [UInt8]) throws {
     var written = 0
     while written < bytes.count { written += sender.write(bytes, from: written) }
   }
 
-  /// Whether anything came.
-  private func hear(waiting milliseconds: Int32) throws -> Bool {
-    try withUnsafeTemporaryAllocation(of: Int32.self, capacity: 1_024) { numbers in
-      let count = cbench_epoll_wait(epoll, numbers.baseAddress, milliseconds)
-      for index in 0..<max(0, Int(count)) {
-        let number = Int(numbers[index])
-        if number == receivers.count { try sender.skip(buffer) } else { try read(number) }
+  private func hear(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
+    // What the sender is told is of no interest.
+    guard index < receivers.count else { return }
+    result.bytes += bytes.count
+    var from = receivers[index].position
+    receivers[index].take(bytes, expected)
+    let position = receivers[index].position
+    guard position > from else { return }
+    let now = monotonicNanoseconds()
+    while from < position, receivers[index].batch < batches.count {
+      let number = receivers[index].batch
+      let end = min(position, batches[number].end)
+      result.delays.record(now - batches[number].at, count: UInt64(end - from))
+      from = end
+      if end == batches[number].end {
+        receivers[index].batch += 1
+        batches[number].missing -= 1
       }
-      return count > 0
     }
+    while batchesDone < batches.count, batches[batchesDone].missing == 0 { batchesDone += 1 }
+  }
+}
+
+/// What each receiver should get, byte by byte.
+private struct Expected {
+  /// Texts are numbers that begin anew after so many at the most: more than can be under way.
+  static let numbers = 8_192
+  static let readBytes = 1 << 18
+
+  /// What every text begins with; four digits follow.
+  static let mark = "100000000000"
+
+  private(set) var messages = 0
+  private(set) var messageBytes = 1
+  /// All messages, one behind the other, and the beginning of the next turn.
+  private var cycle: [UInt8] = []
+
+  init() {}
+
+  init(_ before: [UInt8], textBytes: Int, _ after: [UInt8]) {
+    messages = max(64, min(Expected.numbers, (8 << 20) / textBytes))
+    messageBytes = before.count + textBytes + after.count
+    for number in 0..<messages {
+      cycle += before + Expected.text(number, bytes: textBytes) + after
+    }
+    cycle += cycle.prefix(Expected.readBytes)
   }
 
-  private func read(_ index: Int) throws {
-    while true {
-      let count = recv(receivers[index].connection.socket, buffer.baseAddress, buffer.count, 0)
-      if count == 0 { throw BenchFailure("the server has ended a receiver's connection") }
-      guard count > 0 else { return }
-      if !receivers[index].isDerailed {
-        let at = receivers[index].received % (cycleMessages * deliveryBytes)
-        let isRight = cycle.withUnsafeBytes { expected in
-          memcmp(expected.baseAddress! + at, buffer.baseAddress!, count) == 0
-        }
-        if isRight {
-          receivers[index].received += count
-        } else {
-          receivers[index].isDerailed = true
-        }
+  static func text(_ number: Int, bytes: Int) -> [UInt8] {
+    let digits = Array(String(number % numbers + 1_000_000_000_000_000).utf8)
+    return digits + [UInt8](repeating: UInt8(ascii: "x"), count: bytes - digits.count)
+  }
+
+  /// Whether these are the bytes behind so many that came before.
+  func matches(_ bytes: UnsafeRawBufferPointer, from received: Int) -> Bool {
+    let at = received % (messages * messageBytes)
+    return cycle.withUnsafeBytes { memcmp($0.baseAddress! + at, bytes.baseAddress!, bytes.count) }
+      == 0
+  }
+
+  /// What has come of the message that the byte behind so many is in.
+  func beginning(before received: Int) -> ArraySlice<UInt8> {
+    let at = received % (messages * messageBytes)
+    return cycle[(at - received % messageBytes)..<at]
+  }
+}
+
+/// What one receiver has.
+private struct Receiver {
+  /// Every message before this one came, or will not any more.
+  private(set) var position = 0
+  private(set) var duplicates = 0
+  /// The batch that the message is in.
+  var batch = 0
+  private var lost = 0
+  /// Bytes, as long as all were as they should be.
+  private var received = 0
+  /// Since they are not.
+  private var finder: Finder?
+
+  var delivered: Int { position - lost }
+  /// It was sent something that nobody has said.
+  var isWrong: Bool { finder != nil && lost == 0 && duplicates == 0 }
+
+  mutating func take(_ bytes: UnsafeRawBufferPointer, _ expected: Expected) {
+    if finder == nil {
+      if expected.matches(bytes, from: received) {
+        received += bytes.count
+        position = received / expected.messageBytes
+        return
       }
-      if count < buffer.count { return }
+      finder = Finder(Expected.mark, followedBy: 4)
+      Array(expected.beginning(before: received)).withUnsafeBytes { search($0, expected) }
     }
+    search(bytes, expected)
+  }
+
+  private mutating func search(_ bytes: UnsafeRawBufferPointer, _ expected: Expected) {
+    var finder = finder
+    finder?.scan(bytes) { digits in
+      let ahead = number(digits) - position % expected.messages
+      let skipped = ahead < 0 ? ahead + expected.messages : ahead
+      // What is far ahead is behind by a turn.
+      if skipped > expected.messages / 2 {
+        duplicates += 1
+      } else {
+        lost += skipped
+        position += skipped + 1
+      }
+    }
+    self.finder = finder
   }
 }

@@ -2,7 +2,6 @@
 // Each delivery is timed, and so is the server; its memory tells what a silent connection takes up.
 
 import ArgumentParser
-import CBench
 import Foundation
 import Glibc
 import Histogram
@@ -12,11 +11,10 @@ struct Idle: ParsableCommand {
     abstract: "A group talks beside many silent connections: delay, processor time and memory.",
     discussion: """
       Twenty members of one group, by turns, say 200 messages a second. A delay is from when a message \
-      was to be sent until a member has it. The server runs on processor 0, the load on processor 1.
+      was to be sent until a member has it. The silent ones connect, and never say anything. The server \
+      runs on processor 0, the load on processor 1. \(ContestOptions.ratios) Those to fewer idle are of \
+      the same contestant, to its row with the fewest.
       """)
-
-  @Option(parsing: .upToNextOption, help: Contestant.help)
-  var contestants: [Contestant] = []
 
   @Option(parsing: .upToNextOption, help: "How many silent connections, 0 to 60000.")
   var idle = [0, 1_000, 10_000]
@@ -24,198 +22,227 @@ struct Idle: ParsableCommand {
   @Option(help: "How many seconds the group talks, in each run.")
   var seconds = 5.0
 
-  @Option(help: "How many runs; the one with the least 99th percentile counts.")
-  var runs = 5
-
-  @OptionGroup var programs: ProgramOptions
+  @OptionGroup var contest: ContestOptions
   @OptionGroup var report: ReportOptions
 
+  private static let members = 20
+  private static let messagesPerSecond = 200.0
+
   func validate() throws {
-    guard idle.allSatisfy((0...60_000).contains), (0.1...3_600) ~= seconds, (1...99) ~= runs else {
-      throw ValidationError(
-        "--idle is from 0 to 60000, --seconds from 0.1 to 3600, --runs from 1 to 99")
+    guard !idle.isEmpty, idle.allSatisfy((0...60_000).contains), (0.1...3_600) ~= seconds else {
+      throw ValidationError("--idle is from 0 to 60000, --seconds from 0.1 to 3600")
     }
   }
 
   func run() throws {
     try raiseDescriptorLimit(to: (idle.max() ?? 0) + 200)
     pinLoad()
-    let present = try Contestant.takingPart(of: contestants)
-    var rows: [[Row]] = []
-    for count in idle {
-      var best: [Contestant: Row] = [:]
-      for _ in 0..<runs {
-        for contestant in present {
-          let row = try measure(contestant, idle: count)
-          if row.p99Microseconds ?? 0 < best[contestant]?.p99Microseconds ?? .infinity {
-            best[contestant] = row
-          }
-        }
+    let present = try contest.takingPart()
+    let counts = Set(idle).sorted()
+    // All numbers in each round, so that they can be compared with each other, too.
+    var rounds = Dictionary(uniqueKeysWithValues: counts.map { ($0, Rounds()) })
+    for round in 1...contest.pairs {
+      for count in counts {
+        say("idle: round \(round) of \(contest.pairs), \(count) idle")
+        try rounds[count]?.add(present) { try measure($0, idle: count) }
       }
-      rows.append(present.compactMap { best[$0] })
     }
-    try report.print(rows.flatMap(\.self))
+    try report.print(
+      counts.flatMap { count in
+        present.compactMap { contestant in
+          guard let own = rounds[count], let fewest = rounds[counts[0]] else { return nil }
+          return row(contestant, count, own, fewest: count == counts[0] ? nil : fewest)
+        }
+      })
   }
 
-  private func measure(_ contestant: Contestant, idle: Int) throws -> Row {
-    let contest = try contestant.start(programs, groups: 2, connectionsMax: idle + 100)
-    let dialect = contestant.dialect
-    var row = Row("idle", "\(contestant.rawValue), \(idle) idle")
-    let circle = try Circle(20, contest, dialect)
-    let memory = contest.running.memoryMebibytes ?? 0
-    var cpu = contest.running.scheduledSeconds
-    // They are in a group of their own, where nobody speaks.
-    let silent = try (0..<idle).map { index in
-      let connection = try Connection(port: contest.port(of: 1))
-      try connection.go(through: dialect.greeting("i\(index)"))
+  private func row(_ contestant: Contestant, _ idle: Int, _ own: Rounds, fewest: Rounds?) -> Row {
+    var row = own.row("idle", contestant, "\(idle) idle")
+    row.idle = idle
+    row.receivers = Idle.members - 1
+    row.textBytes = Circle.textBytes
+    row.cpuSecondsPerMillion = nil
+    let results = own.results[contestant] ?? []
+    row.cpuMicrosecondsPerMessage = median(results.map(\.cpuMicrosecondsPerMessage))
+    row.openCPUMicroseconds = median(results.compactMap(\.openCPUMicroseconds))
+    row.bytesPerConnection = median(results.compactMap(\.bytesPerConnection))
+    if let others = fewest?.results[contestant] {
+      row.cpuToFewest = Spread(results, others) {
+        $0.cpuMicrosecondsPerMessage / $1.cpuMicrosecondsPerMessage
+      }
+      row.p99ToFewest = Spread(results, others) {
+        Double($0.delays.valueAtPercentile(99)) / Double($1.delays.valueAtPercentile(99))
+      }
+    }
+    return row
+  }
+
+  private func measure(_ contestant: Contestant, idle: Int) throws -> LoadResult {
+    let running = try contestant.start(contest, groups: 2, connectionsMax: idle + 100)
+    let circle = try Circle(Idle.members, running, contestant.dialect)
+    let memory = running.running.memoryMebibytes ?? 0
+    let cpu = running.running.scheduledSeconds
+    // They belong to another port where groups have ports: nobody speaks there.
+    let silent = try (0..<idle).map { _ in
+      let connection = try Connection(port: running.port(of: 1))
+      try connection.go(through: contestant.dialect.welcome)
       return connection
     }
-    if idle > 0 {
-      row.openCPUMicroseconds = (contest.running.scheduledSeconds - cpu) * 1e6 / Double(idle)
-      row.bytesPerConnection =
-        ((contest.running.memoryMebibytes ?? 0) - memory) * 1_048_576 / Double(idle)
-    }
-    cpu = contest.running.scheduledSeconds
-    let benchCPU = Running.ownCPUSeconds
-    let delays = try circle.talk(perSecond: 200, for: seconds)
+    let opened = (
+      cpu: running.running.scheduledSeconds - cpu,
+      memory: (running.running.memoryMebibytes ?? 0) - memory
+    )
+    try circle.warmUp()
+    var result = LoadResult()
+    let watch = Stopwatch(running.running)
+    try circle.talk(perSecond: Idle.messagesPerSecond, for: seconds)
+    watch.stop(&result)
     withExtendedLifetime(silent) {}
-    row.sent = circle.sent
-    row.delivered = circle.delivered
-    row.lost = circle.sent * circle.audience - circle.delivered
-    row.take(delays)
-    row.cpuMicrosecondsPerMessage =
-      (contest.running.scheduledSeconds - cpu) * 1e6 / Double(max(1, circle.sent))
-    row.benchCPUSeconds = Running.ownCPUSeconds - benchCPU
-    return row
+    circle.count(into: &result)
+    if idle > 0 {
+      result.openCPUMicroseconds = opened.cpu * 1e6 / Double(idle)
+      result.bytesPerConnection = opened.memory * 1_048_576 / Double(idle)
+    }
+    return result
   }
 }
 
 /// Members of one group who speak by turns.
 private final class Circle {
-  private let dialect: any Dialect
-  private let members: [Connection]
-  private let speakers: [Connection]
-  private var tails: [[UInt8]]
-  private let epoll = cbench_epoll()
-  private(set) var sent = 0
-  private(set) var delivered = 0
-  private var delays = Histogram<UInt64>.ofNanoseconds()
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+  private struct Member {
+    let connection: Connection
+    let speaker: Connection
+    var finder = Finder(Circle.mark, followedBy: Circle.digits)
+    /// How often it has heard each message.
+    var heard: [UInt8] = []
+  }
 
-  /// A text is this, when it was to be sent in nanoseconds with nineteen digits, and a bracket.
-  private static let mark = "sent["
-  private static let textBytes = mark.utf8.count + 20
+  private let dialect: any Dialect
+  private let inbox: Inbox
+  private var members: [Member] = []
+  private var sent = 0
+  private var delivered = 0
+  private var duplicates = 0
+  private var wrong = 0
+  private var bytes = 0
+  private var delays = Histogram<UInt64>.ofNanoseconds()
+  /// When the first message is to be sent, and how long after each the next one.
+  private var start: UInt64 = 0
+  private var pause: UInt64 = 1
+
+  /// A text is this, and the number of the message.
+  private static let mark = "message["
+  private static let digits = 20
+  static let textBytes = mark.utf8.count + digits
 
   init(_ count: Int, _ contest: Contest, _ dialect: any Dialect) throws {
     self.dialect = dialect
-    members = try (0..<count).map { index in
+    inbox = try Inbox(readBytes: 1 << 16)
+    for index in 0..<count {
       let connection = try Connection(port: contest.port(of: 0))
       try connection.go(through: dialect.entry("m\(index)", 0))
-      return connection
+      let speaker = try dialect.speaker("s\(index)", connection, port: contest.port(of: 0))
+      members.append(Member(connection: connection, speaker: speaker))
+      try inbox.add(connection, as: index)
+      if speaker !== connection { try inbox.add(speaker, as: count + index) }
     }
-    speakers = try members.enumerated().map { index, member in
-      try dialect.speaker("s\(index)", member, port: contest.port(of: 0))
-    }
-    tails = Array(repeating: [], count: count)
-    for (index, member) in members.enumerated() {
-      member.neverWait()
-      _ = cbench_epoll_add(epoll, member.socket, Int32(index))
-    }
-  }
-
-  deinit {
-    close(epoll)
-    buffer.deallocate()
   }
 
   /// How many hear what one says.
-  var audience: Int { dialect.audience(of: members.count) }
+  private var audience: Int { dialect.audience(of: members.count) }
 
-  func talk(perSecond: Double, for seconds: Double) throws -> Histogram<UInt64> {
-    try warmUp()
-    let pause = UInt64(1e9 / perSecond)
+  func count(into result: inout LoadResult) {
+    result.sent = sent
+    result.delivered = delivered
+    result.lost = sent * audience - delivered
+    result.duplicates = duplicates
+    result.wrong = wrong
+    result.bytes = bytes
+    result.delays = delays
+  }
+
+  // MARK: Talking
+
+  /// Returns when all have everything, or nothing comes for five seconds.
+  func talk(perSecond: Double, for seconds: Double) throws {
     let messages = Int(seconds * perSecond)
-    let start = monotonicNanoseconds()
+    begin(perSecond: perSecond)
     var lastNews = start
     while delivered < messages * audience {
       let now = monotonicNanoseconds()
-      let due = start + UInt64(sent) * pause
-      if sent < messages, due <= now {
-        try speak(due)
-        continue
-      }
-      // The next is waited for by looking again and again: a sleep's end would come late.
-      if try hear(waiting: sent < messages ? 0 : 100) {
+      if sent < messages, due(sent) <= now {
+        try speak()
+      } else if try inbox.hear(waiting: sent < messages ? waiting(now) : 100, hear) {
         lastNews = now
       } else if now > lastNews + 5_000_000_000 {
-        break
+        return
       }
     }
-    return delays
+  }
+
+  private func due(_ message: Int) -> UInt64 { start + UInt64(message) * pause }
+
+  /// The last two milliseconds are waited for by looking again and again: a sleep's end would come late.
+  private func waiting(_ now: UInt64) -> Int32 {
+    Int32(clamping: (Int(due(sent) - now) - 1_000_000) / 1_000_000)
   }
 
   /// Nobody is measured before all are heard by all.
-  private func warmUp() throws {
+  func warmUp() throws {
     let deadline = monotonicNanoseconds() + 10_000_000_000
     for _ in 0..<3 {
-      (sent, delivered) = (0, 0)
-      for _ in members { try speak(monotonicNanoseconds()) }
+      begin(perSecond: 1e9)
+      for _ in members { try speak() }
       while delivered < members.count * audience {
         guard monotonicNanoseconds() < deadline else {
           throw BenchFailure("not all members hear each other")
         }
         // Somebody was not in yet.
-        guard try hear(waiting: 1_000) else { break }
+        guard try inbox.hear(waiting: 1_000, hear) else { break }
       }
     }
-    (sent, delivered) = (0, 0)
-    delays = Histogram<UInt64>.ofNanoseconds()
   }
 
-  private func speak(_ due: UInt64) throws {
-    let digits = String(due)
-    let zeros = String(repeating: "0", count: max(0, 19 - digits.count))
-    let line = dialect.line(Array((Self.mark + zeros + digits + "]").utf8), 0)
-    let speaker = speakers[sent % members.count]
-    if speaker !== members[sent % members.count] { try speaker.skip(buffer) }
-    guard speaker.write(line, from: 0) == line.count else {
+  private func begin(perSecond: Double) {
+    (sent, delivered, duplicates, wrong, bytes) = (0, 0, 0, 0, 0)
+    delays = Histogram<UInt64>.ofNanoseconds()
+    for index in members.indices { members[index].heard = [] }
+    start = monotonicNanoseconds()
+    pause = UInt64(1e9 / perSecond)
+  }
+
+  private func speak() throws {
+    let digits = String(sent)
+    let zeros = String(repeating: "0", count: Circle.digits - digits.count)
+    let line = dialect.line(Array((Circle.mark + zeros + digits).utf8), 0)
+    guard members[sent % members.count].speaker.write(line, from: 0) == line.count else {
       throw BenchFailure("a member cannot be written to")
     }
     sent += 1
   }
 
-  private func hear(waiting milliseconds: Int32) throws -> Bool {
-    try withUnsafeTemporaryAllocation(of: Int32.self, capacity: 1_024) { numbers in
-      let count = cbench_epoll_wait(epoll, numbers.baseAddress, milliseconds)
-      for index in 0..<max(0, Int(count)) { try read(Int(numbers[index])) }
-      return count > 0
-    }
-  }
-
-  private func read(_ index: Int) throws {
-    let count = recv(members[index].socket, buffer.baseAddress, buffer.count, 0)
+  private func hear(_ index: Int, _ piece: UnsafeRawBufferPointer) {
+    // What a speaker alone is told is of no interest.
+    guard index < members.count else { return }
     let now = monotonicNanoseconds()
-    if count == 0 { throw BenchFailure("the server has ended a member's connection") }
-    guard count > 0 else { return }
-    let bytes = tails[index] + buffer.prefix(count)
-    var at = 0
-    bytes.withUnsafeBytes { bytes in
-      while let found = Self.find(bytes, from: at) {
-        delays.record(now &- found.sentAt)
-        delivered += 1
-        at = found.end
-      }
-    }
-    tails[index] = Array(bytes[max(at, bytes.count - Self.textBytes + 1)...])
+    bytes += piece.count
+    var finder = members[index].finder
+    finder.scan(piece) { hear(number($0), index, now) }
+    members[index].finder = finder
   }
 
-  private static func find(
-    _ bytes: UnsafeRawBufferPointer, from start: Int
-  ) -> (sentAt: UInt64, end: Int)? {
-    let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-    let found = cbench_find(rest.baseAddress, rest.count, mark)
-    let at = start + found + mark.utf8.count
-    guard found >= 0, at + 20 <= bytes.count else { return nil }
-    return (bytes[at..<at + 19].reduce(0) { $0 * 10 + UInt64($1 - 48) }, at + 20)
+  private func hear(_ number: Int, _ index: Int, _ now: UInt64) {
+    guard (0..<sent).contains(number) else {
+      wrong += 1
+      return
+    }
+    while members[index].heard.count <= number { members[index].heard.append(0) }
+    members[index].heard[number] &+= 1
+    guard members[index].heard[number] == 1 else {
+      duplicates += 1
+      return
+    }
+    delivered += 1
+    delays.record(now &- due(number))
   }
 }

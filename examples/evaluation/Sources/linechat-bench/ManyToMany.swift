@@ -2,7 +2,6 @@
 // have heard all of them it begins again.
 
 import ArgumentParser
-import CBench
 import Foundation
 import Glibc
 
@@ -11,12 +10,10 @@ struct ManyToMany: ParsableCommand {
     commandName: "many-to-many",
     abstract: "Many groups, everybody speaks: deliveries a second, and what one costs.",
     discussion: """
-      The server runs on processor 0, the load on processor 1. A delivery counts when it is in its turn: \
-      what is missing is lost, what is more is wrong.
+      The server runs on processor 0, the load on processor 1. Members number what they say; a delay is \
+      from when a member's lines were given to its socket until another has one. \
+      \(ContestOptions.ratios)
       """)
-
-  @Option(parsing: .upToNextOption, help: Contestant.help)
-  var contestants: [Contestant] = []
 
   @Option(help: "How many groups, 1 to 500.")
   var groups = 50
@@ -27,43 +24,37 @@ struct ManyToMany: ParsableCommand {
   @Option(help: "How many lines each says at once, 1 to 100.")
   var burst = 10
 
-  @Option(help: "How many pairs, 1 to 99.")
-  var pairs = 9
-
   @Option(help: "How many seconds each run takes.")
   var seconds = 1.0
 
-  @OptionGroup var programs: ProgramOptions
+  @OptionGroup var contest: ContestOptions
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
-    guard (1...500) ~= groups, (2...100) ~= members, (1...100) ~= burst, (1...99) ~= pairs,
-      (0.05...600) ~= seconds
+    guard (1...500) ~= groups, (2...100) ~= members, (1...100) ~= burst, (0.05...600) ~= seconds
     else {
       throw ValidationError(
-        "--groups is from 1 to 500, --members from 2 to 100, --burst from 1 to 100, --pairs from 1 "
-          + "to 99, --seconds from 0.05 to 600")
+        "--groups is from 1 to 500, --members from 2 to 100, --burst from 1 to 100, --seconds from "
+          + "0.05 to 600")
     }
   }
 
   func run() throws {
-    try raiseDescriptorLimit(to: groups * members + 100)
+    try raiseDescriptorLimit(to: 2 * groups * members + 100)
     pinLoad()
-    let present = try Contestant.takingPart(of: contestants)
-    var results: [Contestant: [LoadResult]] = [:]
-    for _ in 0..<pairs {
-      for contestant in present {
-        let contest = try contestant.start(programs, groups: groups)
-        let market = try Market(groups, members, burst, contest, contestant.dialect)
-        results[contestant, default: []].append(try market.run(for: seconds))
-      }
+    let present = try contest.takingPart()
+    let rounds = try Rounds(contest.pairs, of: present) { contestant in
+      let contest = try contestant.start(contest, groups: groups)
+      let market = try Market(groups, members, burst, contest, contestant.dialect)
+      return try market.run(for: seconds)
     }
-    let setting = "\(groups) groups of \(members)"
     try report.print(
       present.map { contestant in
-        Row(
-          "many-to-many", "\(contestant.rawValue), \(setting)", results[contestant] ?? [],
-          beside: contestant == .relay ? [] : results[.relay] ?? [])
+        var row = rounds.row("many-to-many", contestant, "\(groups) groups of \(members)")
+        row.receivers = members - 1
+        row.textBytes = Market.textBytes
+        row.window = burst
+        return row
       })
   }
 }
@@ -74,128 +65,134 @@ private final class Market {
     let connection: Connection
     let speaker: Connection
     let group: Int
+    var finder = Finder(Market.mark, followedBy: 2 * Market.digits)
     /// Of this turn.
     var heard = 0
-    var isDone = false
-    /// What may be the beginning of a text.
-    var tail: [UInt8] = []
+    /// The number of what each of the group is to say next.
+    var next: [Int]
+    /// When it last spoke.
+    var spokeAt: UInt64 = 0
   }
 
-  private static let mark = "text[of a usual length, as somebody says it in a chat]"
+  /// A text is this, the member's place in its group, the number of what it says, and some more.
+  private static let mark = "text["
+  private static let digits = 8
+  private static let rest = "] of a usual length, as in a chat"
+  static let textBytes = mark.utf8.count + 2 * digits + rest.utf8.count
 
-  private let perTurn: Int
   private let contest: Contest
+  private let dialect: any Dialect
   private let burst: Int
-  private let epoll = cbench_epoll()
-  private var members: [Member] = []
-  /// Of each group, how many members have not heard all of this turn.
-  private var missing: [Int]
-  private let lines: [[UInt8]]
   private let size: Int
+  /// What each is to hear in a turn.
+  private let perTurn: Int
+  private let inbox: Inbox
+  private var members: [Member] = []
+  /// Of each group, how many members have not heard all of this turn, and what it has said so far.
+  private var missing: [Int]
+  private var said: [Int]
   private var result = LoadResult()
   private var isOver = false
-  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 64)
 
   init(
     _ groups: Int, _ size: Int, _ burst: Int, _ contest: Contest, _ dialect: any Dialect
   ) throws {
     self.contest = contest
+    self.dialect = dialect
     self.burst = burst
     self.size = size
     perTurn = dialect.audience(of: size) * burst
     missing = Array(repeating: size, count: groups)
-    lines = (0..<groups).map { group in
-      let line = dialect.line(Array(Self.mark.utf8), group)
-      return Array((0..<burst).map { _ in line }.joined())
-    }
+    said = Array(repeating: 0, count: groups)
+    inbox = try Inbox(readBytes: 1 << 17)
     for group in 0..<groups {
       for index in 0..<size {
         let connection = try Connection(port: contest.port(of: group))
         try connection.go(through: dialect.entry("m\(group)x\(index)", group))
         let speaker = try dialect.speaker(
           "s\(group)x\(index)", connection, port: contest.port(of: group))
-        members.append(Member(connection: connection, speaker: speaker, group: group))
+        members.append(
+          Member(
+            connection: connection, speaker: speaker, group: group,
+            next: Array(repeating: 0, count: size)))
       }
     }
-    for (index, member) in members.enumerated() {
-      member.connection.neverWait()
-      _ = cbench_epoll_add(epoll, member.connection.socket, Int32(index))
+    for index in members.indices {
+      try inbox.add(members[index].connection, as: index)
+      if members[index].speaker !== members[index].connection {
+        try inbox.add(members[index].speaker, as: members.count + index)
+      }
     }
-  }
-
-  deinit {
-    close(epoll)
-    buffer.deallocate()
   }
 
   func run(for seconds: Double) throws -> LoadResult {
-    let cpu = contest.running.scheduledSeconds
-    let benchCPU = Running.ownCPUSeconds
-    let start = monotonicNanoseconds()
-    let end = start + UInt64(seconds * 1e9)
+    let watch = Stopwatch(contest.running)
+    let end = monotonicNanoseconds() + UInt64(seconds * 1e9)
     for group in missing.indices { try speak(group) }
     while missing.contains(where: { $0 > 0 }) {
       isOver = monotonicNanoseconds() >= end
-      guard try hear(waiting: 5_000) else { break }
+      guard try inbox.hear(waiting: 5_000, hear) else { break }
     }
-    result.seconds = Double(monotonicNanoseconds() - start) / 1e9
-    result.cpuSeconds = contest.running.scheduledSeconds - cpu
-    result.benchCPUSeconds = Running.ownCPUSeconds - benchCPU
-    result.lost += members.map { max(0, perTurn - $0.heard) }.reduce(0, +)
+    watch.stop(&result)
+    result.lost = result.sent * dialect.audience(of: size) - result.delivered
     return result
   }
 
   private func speak(_ group: Int) throws {
     missing[group] = size
-    for index in group * size..<(group + 1) * size {
-      members[index].heard = 0
-      members[index].isDone = false
-    }
-    for index in group * size..<(group + 1) * size {
-      let speaker = members[index].speaker
-      if speaker !== members[index].connection { try speaker.skip(buffer) }
-      var written = 0
-      while written < lines[group].count {
-        written += speaker.write(lines[group], from: written)
+    let range = group * size..<(group + 1) * size
+    for index in range { members[index].heard = 0 }
+    for (place, index) in range.enumerated() {
+      var lines: [UInt8] = []
+      for number in said[group]..<said[group] + burst {
+        lines += dialect.line(Market.text(place, number), group)
       }
+      members[index].spokeAt = monotonicNanoseconds()
+      var written = 0
+      while written < lines.count { written += members[index].speaker.write(lines, from: written) }
       result.sent += burst
     }
+    said[group] += burst
   }
 
-  /// Whether anything came.
-  private func hear(waiting milliseconds: Int32) throws -> Bool {
-    try withUnsafeTemporaryAllocation(of: Int32.self, capacity: 1_024) { numbers in
-      let count = cbench_epoll_wait(epoll, numbers.baseAddress, milliseconds)
-      for index in 0..<max(0, Int(count)) { try read(Int(numbers[index])) }
-      return count > 0
+  private static func text(_ place: Int, _ number: Int) -> [UInt8] {
+    func padded(_ number: Int) -> ArraySlice<UInt8> {
+      Array(String(number + 1_000_000_000).utf8).suffix(digits)
     }
+    return Array(mark.utf8) + padded(place) + padded(number) + Array(rest.utf8)
   }
 
-  private func read(_ index: Int) throws {
-    let count = recv(members[index].connection.socket, buffer.baseAddress, buffer.count, 0)
-    if count == 0 { throw BenchFailure("the server has ended a member's connection") }
-    guard count > 0 else { return }
-    result.bytes += count
-    let bytes = members[index].tail + buffer.prefix(count)
-    let end = bytes.withUnsafeBytes { countTexts($0, index) }
-    members[index].tail = Array(bytes[max(end, bytes.count - Self.mark.utf8.count + 1)...])
+  private func hear(_ index: Int, _ bytes: UnsafeRawBufferPointer) throws {
+    // What a speaker alone is told is of no interest.
+    guard index < members.count else { return }
+    result.bytes += bytes.count
+    let now = monotonicNanoseconds()
+    let before = members[index].heard
     let group = members[index].group
-    guard members[index].heard >= perTurn, !members[index].isDone else { return }
-    members[index].isDone = true
+    // Not in its place while it is changed with the others at hand.
+    var finder = members[index].finder
+    finder.scan(bytes) { digits in
+      hear(number(digits.suffix(Market.digits)), of: number(digits.prefix(Market.digits)), index, now)
+    }
+    members[index].finder = finder
+    guard before < perTurn, members[index].heard >= perTurn else { return }
     missing[group] -= 1
     if missing[group] == 0, !isOver { try speak(group) }
   }
 
-  /// Returns where the last one ends.
-  private func countTexts(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Int {
-    var at = 0
-    while true {
-      let rest = UnsafeRawBufferPointer(rebasing: bytes[at...])
-      let found = cbench_find(rest.baseAddress, rest.count, Self.mark)
-      guard found >= 0 else { return at }
-      at += found + Self.mark.utf8.count
-      members[index].heard += 1
-      if members[index].heard > perTurn { result.wrong += 1 } else { result.delivered += 1 }
+  private func hear(_ number: Int, of place: Int, _ index: Int, _ now: UInt64) {
+    let group = members[index].group
+    guard (0..<size).contains(place), number < said[group] else {
+      result.wrong += 1
+      return
     }
+    guard number >= members[index].next[place] else {
+      result.duplicates += 1
+      return
+    }
+    members[index].next[place] = number + 1
+    members[index].heard += 1
+    result.delivered += 1
+    result.delays.record(now &- members[group * size + place].spokeAt)
   }
 }

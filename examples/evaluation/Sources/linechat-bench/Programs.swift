@@ -5,6 +5,7 @@ import ArgumentParser
 import CBench
 import Foundation
 import Glibc
+import Synchronization
 
 struct ProgramOptions: ParsableArguments {
   @Option(help: "The linechatd to be measured. (default: built in release from this tree)")
@@ -18,11 +19,19 @@ struct ProgramOptions: ParsableArguments {
       guard access(given, X_OK) == 0 else { throw BenchFailure("\(given) is no program") }
       return given
     }
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .appendingPathComponent("../../../..").standardizedFileURL
-    try ProgramOptions.run(["swift", "build", "-c", "release", "--product", name], in: root)
-    return root.appendingPathComponent(".build/release/\(name)").path
+    return try ProgramOptions.built.withLock { built in
+      if let path = built[name] { return path }
+      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../../..").standardizedFileURL
+      try ProgramOptions.run(["swift", "build", "-c", "release", "--product", name], in: root)
+      let path = root.appendingPathComponent(".build/release/\(name)").path
+      built[name] = path
+      return path
+    }
   }
+
+  /// Once is enough.
+  private static let built = Mutex<[String: String]>([:])
 
   private static func run(_ words: [String], in directory: URL) throws {
     say(words.joined(separator: " "))
@@ -59,53 +68,11 @@ func raiseDescriptorLimit(to wanted: Int) throws {
   setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }
 
-/// A process of ours; it ends with this object.
-final class Running {
+/// A process that runs, from outside.
+class Measured {
   let process: pid_t
-  private var isReaped = false
 
-  /// `terminal`: the path of a terminal that is to be its own; else its standard output and error go to
-  /// `output` and `errors`, or nowhere.
-  init(
-    _ words: [String], terminal: String? = nil, output: Int32? = nil, errors: Int32? = nil
-  ) throws {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    // The leader of a session gets the first terminal that it opens.
-    _ = cbench_set_own_session(&attributes)
-    posix_spawn_file_actions_addopen(&actions, 0, terminal ?? "/dev/null", O_RDWR, 0)
-    posix_spawn_file_actions_adddup2(&actions, output ?? 0, 1)
-    posix_spawn_file_actions_adddup2(&actions, errors ?? 0, 2)
-    // So that nothing is left where the benchmark is killed.
-    let all = ["setpriv", "--pdeathsig", "KILL"] + words
-    var arguments = all.map { strdup($0) } + [nil]
-    defer { for argument in arguments { free(argument) } }
-    var started: pid_t = 0
-    let failure = posix_spawnp(&started, "setpriv", &actions, &attributes, &arguments, environ)
-    guard failure == 0 else {
-      throw BenchFailure("cannot start \(words[0]): \(String(cString: strerror(failure)))")
-    }
-    process = started
-  }
-
-  deinit { end() }
-
-  func end() { end(by: SIGTERM) }
-
-  /// As the system does it to a process, or somebody with `kill -9`.
-  func kill() { end(by: SIGKILL) }
-
-  private func end(by signal: Int32) {
-    guard !isReaped else { return }
-    isReaped = true
-    Glibc.kill(process, signal)
-    var status: Int32 = 0
-    waitpid(process, &status, 0)
-  }
+  init(_ process: pid_t) { self.process = process }
 
   /// Processor time so far, its own and the kernel's for it, in seconds.
   var cpuSeconds: Double {
@@ -137,6 +104,54 @@ final class Running {
       let kibibytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first
     else { return nil }
     return Double(kibibytes).map { $0 / 1_024 }
+  }
+}
+
+/// A process of ours; it ends with this object.
+final class Running: Measured {
+  private var isReaped = false
+
+  /// `terminal`: the path of a terminal that is to be its own; else its standard output and error go to
+  /// `output` and `errors`, or nowhere.
+  init(
+    _ words: [String], terminal: String? = nil, output: Int32? = nil, errors: Int32? = nil
+  ) throws {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    // The leader of a session gets the first terminal that it opens.
+    _ = cbench_set_own_session(&attributes)
+    posix_spawn_file_actions_addopen(&actions, 0, terminal ?? "/dev/null", O_RDWR, 0)
+    posix_spawn_file_actions_adddup2(&actions, output ?? 0, 1)
+    posix_spawn_file_actions_adddup2(&actions, errors ?? 0, 2)
+    // So that nothing is left where the benchmark is killed.
+    let all = ["setpriv", "--pdeathsig", "KILL"] + words
+    var arguments = all.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var started: pid_t = 0
+    let failure = posix_spawnp(&started, "setpriv", &actions, &attributes, &arguments, environ)
+    guard failure == 0 else {
+      throw BenchFailure("cannot start \(words[0]): \(String(cString: strerror(failure)))")
+    }
+    super.init(started)
+  }
+
+  deinit { end() }
+
+  func end() { end(by: SIGTERM) }
+
+  /// As the system does it to a process, or somebody with `kill -9`.
+  func kill() { end(by: SIGKILL) }
+
+  private func end(by signal: Int32) {
+    guard !isReaped else { return }
+    isReaped = true
+    Glibc.kill(process, signal)
+    var status: Int32 = 0
+    waitpid(process, &status, 0)
   }
 
   /// Processor time of this process, in seconds.

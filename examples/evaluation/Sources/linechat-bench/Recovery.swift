@@ -75,18 +75,18 @@ private final class RecoveryDesk {
   // MARK: Sessions
 
   func measureReturn(of count: Int, _ pauses: Swarm.Pauses, away: Double) throws -> [Row] {
-    let swarm = Swarm(count, port: server.port, pauses)
-    guard swarm.run(until: swarm.areAllIn, within: 120) else {
+    let swarm = try Swarm(count, port: server.port, pauses)
+    guard try swarm.run(until: swarm.areAllIn, within: 120) else {
       throw BenchFailure("only \(swarm.countIn) of \(count) sessions are in the group at first")
     }
     server.running.kill()
     let killed = monotonicNanoseconds()
     // They see it, and dial in vain.
-    _ = swarm.run(until: false, within: away)
+    _ = try swarm.run(until: false, within: away)
     let start = monotonicNanoseconds()
     swarm.forget()
     try startAgain()
-    _ = swarm.run(until: swarm.areAllIn, within: 300)
+    _ = try swarm.run(until: swarm.areAllIn, within: 300)
     var back = Row("recovery", "\(count) sessions back, \(pauses.text)")
     back.sent = count
     back.delivered = swarm.countIn
@@ -99,7 +99,7 @@ private final class RecoveryDesk {
 
     let speaker = try Connection(port: server.port)
     try speaker.send("MSG lobby \(Swarm.mark)\n")
-    _ = swarm.run(until: swarm.haveAllHeard, within: 60)
+    _ = try swarm.run(until: swarm.haveAllHeard, within: 60)
     var heard = Row("recovery", "a message reaches all of them")
     heard.sent = count
     heard.delivered = swarm.countHeard

@@ -7,12 +7,20 @@ import Histogram
 /// One measurement. What a workload does not measure is nil, and a dash in the table.
 struct Row: Codable {
   var workload: String
+  var contestant: String?
   /// What differs between the rows of a workload: `1000 messages/s`.
   var setting: String
+  /// The same in numbers, for programs: a message's receivers, its bytes, how many are under way, and how many
+  /// connections say nothing.
+  var receivers: Int?
+  var textBytes: Int?
+  var window: Int?
+  var idle: Int?
   var sent: Int?
   var delivered: Int?
   var lost: Int?
-  /// What came more than once, or was nothing that was sent.
+  var duplicates: Int?
+  /// What was nothing that was sent, or, where duplicates are not told apart, came more than once.
   var wrong: Int?
   var perSecond: Double?
   var megabytesPerSecond: Double?
@@ -33,13 +41,20 @@ struct Row: Codable {
   /// Of one connection: to open it (and whatever else the workload does), and what it takes up.
   var openCPUMicroseconds: Double?
   var bytesPerConnection: Double?
-  /// To the row's yardstick, of processor time for each delivery: the median of the pairs, the least and
-  /// the most.
-  var cpuRatio: Double?
-  var cpuRatioLeast: Double?
-  var cpuRatioMost: Double?
+  /// LineChat's to this contestant's, in the same round: processor time for a delivery, and deliveries a
+  /// second.
+  var cpuRatio: Spread?
+  var rateRatio: Spread?
+  /// This row's to that of the same contestant with the fewest idle connections, in the same round.
+  var cpuToFewest: Spread?
+  var p99ToFewest: Spread?
+  /// How much of a processor it had.
+  var serverShare: Double?
   /// The same of the benchmark itself, so that a row bound by it shows.
+  var benchShare: Double?
   var benchCPUSeconds: Double?
+  /// How delays are distributed.
+  var delays: [DelayPoint]?
 
   init(_ workload: String, _ setting: String) {
     self.workload = workload
@@ -55,31 +70,97 @@ struct Row: Codable {
     p99Microseconds = value(99)
     p999Microseconds = value(99.9)
     maxMicroseconds = Double(latencies.max) / 1_000
+    delays = latencies.percentiles(ticksPerHalfDistance: 5).map {
+      DelayPoint(percentile: $0.percentile, microseconds: Double($0.value) / 1_000)
+    }
   }
 
-  fileprivate static let columns: [(title: String, text: @Sendable (Row) -> String?)] = [
-    ("workload", { $0.workload }), ("setting", { $0.setting }),
-    ("sent", { $0.sent.map(String.init) }), ("delivered", { $0.delivered.map(String.init) }),
-    ("lost", { $0.lost.map(String.init) }), ("wrong", { $0.wrong.map(String.init) }),
-    ("per second", { number($0.perSecond, 0) }),
-    ("MB/s", { number($0.megabytesPerSecond, 0) }),
-    ("p50 us", { number($0.p50Microseconds, 0) }), ("p90 us", { number($0.p90Microseconds, 0) }),
-    ("p99 us", { number($0.p99Microseconds, 0) }),
-    ("p99.9 us", { number($0.p999Microseconds, 0) }),
-    ("max us", { number($0.maxMicroseconds, 0) }), ("s", { number($0.seconds, 3) }),
-    ("MiB memory", { number($0.memoryMebibytes, 1) }),
-    ("MiB on disk", { number($0.diskMebibytes, 1) }), ("CPU s", { number($0.cpuSeconds, 3) }),
-    ("CPU s per million", { number($0.cpuSecondsPerMillion, 4) }),
-    ("CPU us per message", { number($0.cpuMicrosecondsPerMessage, 0) }),
-    ("CPU us each", { number($0.openCPUMicroseconds, 0) }),
-    ("B per connection", { number($0.bytesPerConnection, 0) }),
-    ("CPU to relay", { number($0.cpuRatio, 2) }), ("least", { number($0.cpuRatioLeast, 2) }),
-    ("most", { number($0.cpuRatioMost, 2) }),
-    ("bench CPU s", { number($0.benchCPUSeconds, 3) }),
-  ]
+  /// What kept it from being more: the server's processor, the load's, or neither.
+  private var boundBy: String? {
+    guard let serverShare, let benchShare else { return nil }
+    if benchShare > 0.9, benchShare > serverShare { return "load" }
+    return serverShare > 0.9 ? "server" : nil
+  }
+
+  fileprivate static let columns: [Column] =
+    [
+      Column("workload") { $0.workload }, Column("contestant") { $0.contestant },
+      Column("setting") { $0.setting },
+      Column("receivers", isForPrograms: true) { $0.receivers.map(String.init) },
+      Column("bytes", isForPrograms: true) { $0.textBytes.map(String.init) },
+      Column("window", isForPrograms: true) { $0.window.map(String.init) },
+      Column("idle", isForPrograms: true) { $0.idle.map(String.init) },
+      Column("sent") { $0.sent.map(String.init) },
+      Column("delivered") { $0.delivered.map(String.init) },
+      Column("lost") { $0.lost.map(String.init) },
+      Column("duplicates") { $0.duplicates.map(String.init) },
+      Column("wrong") { $0.wrong.map(String.init) },
+      Column("per second") { number($0.perSecond, 0) },
+      Column("MB/s") { number($0.megabytesPerSecond, 1) },
+      Column("p50 us") { number($0.p50Microseconds, 0) },
+      Column("p90 us") { number($0.p90Microseconds, 0) },
+      Column("p99 us") { number($0.p99Microseconds, 0) },
+      Column("p99.9 us") { number($0.p999Microseconds, 0) },
+      Column("max us") { number($0.maxMicroseconds, 0) },
+      Column("s") { number($0.seconds, 3) },
+      Column("MiB memory") { number($0.memoryMebibytes, 1) },
+      Column("MiB on disk") { number($0.diskMebibytes, 1) },
+      Column("CPU s") { number($0.cpuSeconds, 3) },
+      Column("CPU s per million") { number($0.cpuSecondsPerMillion, 4) },
+      Column("CPU us per message") { number($0.cpuMicrosecondsPerMessage, 0) },
+      Column("CPU us each") { number($0.openCPUMicroseconds, 0) },
+      Column("B per connection") { number($0.bytesPerConnection, 0) },
+    ] + spread("LineChat's CPU / its") { $0.cpuRatio }
+    + spread("LineChat's rate / its") { $0.rateRatio }
+    + spread("CPU / with fewest idle") { $0.cpuToFewest }
+    + spread("p99 / with fewest idle") { $0.p99ToFewest } + [
+      Column("server %") { number($0.serverShare.map { $0 * 100 }, 0) },
+      Column("load %") { number($0.benchShare.map { $0 * 100 }, 0) },
+      Column("bound by") { $0.boundBy },
+      Column("load CPU s") { number($0.benchCPUSeconds, 3) },
+    ]
+
+  /// One column for people, three for programs.
+  private static func spread(
+    _ title: String, _ value: @escaping @Sendable (Row) -> Spread?
+  ) -> [Column] {
+    @Sendable func text(_ value: Double) -> String { String(format: "%.2f", value) }
+    return [
+      Column(title, isForPeople: true) { row in
+        value(row).map { "\(text($0.median)) (\(text($0.least)) to \(text($0.most)))" }
+      },
+      Column(title, isForPrograms: true) { row in value(row).map { text($0.median) } },
+      Column("\(title), least", isForPrograms: true) { row in value(row).map { text($0.least) } },
+      Column("\(title), most", isForPrograms: true) { row in value(row).map { text($0.most) } },
+    ]
+  }
 
   private static func number(_ value: Double?, _ digits: Int) -> String? {
     value.map { String(format: "%.\(digits)f", $0) }
+  }
+}
+
+/// A part of a distribution: so many percent were at most so long.
+struct DelayPoint: Codable {
+  let percentile: Double
+  let microseconds: Double
+}
+
+private struct Column: Sendable {
+  let title: String
+  let isForPeople: Bool
+  let isForPrograms: Bool
+  let text: @Sendable (Row) -> String?
+
+  /// For both, unless it is said for whom.
+  init(
+    _ title: String, isForPeople: Bool = false, isForPrograms: Bool = false,
+    _ text: @escaping @Sendable (Row) -> String?
+  ) {
+    self.title = title
+    self.isForPeople = isForPeople || !isForPrograms
+    self.isForPrograms = isForPrograms || !isForPeople
+    self.text = text
   }
 }
 
@@ -91,6 +172,13 @@ struct ReportOptions: ParsableArguments {
   @Flag(help: "Print CSV.")
   var csv = false
 
+  @Option(
+    help: """
+      Also write the rows as PREFIX.csv and as PREFIX.md, and how the delays of each are distributed as \
+      PREFIX-delays.csv.
+      """)
+  var save: String?
+
   func validate() throws {
     if json && csv { throw ValidationError("--json and --csv exclude each other") }
   }
@@ -99,36 +187,75 @@ struct ReportOptions: ParsableArguments {
     if json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      Swift.print(String(decoding: try encoder.encode(rows), as: UTF8.self))
-      return
-    }
-    let titles = Row.columns.map(\.title)
-    let cells = rows.map { row in Row.columns.map { $0.text(row) ?? (csv ? "" : "-") } }
-    if csv {
-      for line in [titles] + cells { Swift.print(line.joined(separator: ",")) }
+      let plain = rows.map { row in
+        var row = row
+        row.delays = nil
+        return row
+      }
+      Swift.print(String(decoding: try encoder.encode(plain), as: UTF8.self))
     } else {
-      table([titles] + cells)
+      Swift.print(csv ? Report.csv(rows) : Report.table(rows), terminator: "")
+    }
+    guard let save else { return }
+    try Report.csv(rows).write(toFile: "\(save).csv", atomically: true, encoding: .utf8)
+    try Report.table(rows).write(toFile: "\(save).md", atomically: true, encoding: .utf8)
+    let delays = Report.delays(rows)
+    if !delays.isEmpty {
+      try delays.write(toFile: "\(save)-delays.csv", atomically: true, encoding: .utf8)
     }
   }
+}
 
-  private func table(_ lines: [[String]]) {
-    let used = lines[0].indices.filter { column in
-      lines.dropFirst().contains { $0[column] != "-" }
+private enum Report {
+  static func csv(_ rows: [Row]) -> String {
+    let columns = Row.columns.filter(\.isForPrograms)
+    let lines = [columns.map(\.title)] + rows.map { row in columns.map { $0.text(row) ?? "" } }
+    return lines.map(csv).joined()
+  }
+
+  private static func csv(_ cells: [String]) -> String {
+    cells.map { cell in
+      cell.contains { ",\"\n".contains($0) }
+        ? "\"" + cell.replacing("\"", with: "\"\"") + "\"" : cell
+    }.joined(separator: ",") + "\n"
+  }
+
+  static func delays(_ rows: [Row]) -> String {
+    let lines = rows.flatMap { row in
+      (row.delays ?? []).map { point in
+        csv([
+          row.workload, row.contestant ?? "", row.setting,
+          String(format: "%.6f", point.percentile), String(format: "%.1f", point.microseconds),
+        ])
+      }
     }
-    let widths = used.map { column in lines.map { $0[column].count }.max() ?? 0 }
+    return lines.isEmpty
+      ? "" : csv(["workload", "contestant", "setting", "percentile", "us"]) + lines.joined()
+  }
+
+  /// Markdown, lined up, of those columns alone in which something is.
+  static func table(_ rows: [Row]) -> String {
+    let columns = Row.columns.filter { column in
+      column.isForPeople && rows.contains { column.text($0) != nil }
+    }
+    let lines =
+      [columns.map(\.title)] + rows.map { row in columns.map { $0.text(row) ?? "-" } }
+    let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+    let isText = columns.map { ["workload", "contestant", "setting"].contains($0.title) }
+    var text = ""
     for (number, line) in lines.enumerated() {
-      let words = zip(used, widths).map { column, width in
-        let padding = String(repeating: " ", count: width - line[column].count)
-        return column < 2 ? line[column] + padding : padding + line[column]
+      let words = columns.indices.map { column in
+        let padding = String(repeating: " ", count: widths[column] - line[column].count)
+        return isText[column] ? line[column] + padding : padding + line[column]
       }
-      Swift.print("| " + words.joined(separator: " | ") + " |")
-      if number == 0 {
-        let rules = zip(used, widths).map { column, width in
-          String(repeating: "-", count: width + 1) + (column < 2 ? "-" : ":")
-        }
-        Swift.print("|" + rules.joined(separator: "|") + "|")
+      text += "| " + words.joined(separator: " | ") + " |\n"
+      guard number == 0 else { continue }
+      let rules = columns.indices.map { column in
+        String(repeating: "-", count: widths[column] + 1) + (isText[column] ? "-" : ":")
       }
+      text += "|" + rules.joined(separator: "|") + "|\n"
     }
+    return text
   }
 }
 

@@ -1,37 +1,114 @@
-// What one run under load gave, and the row that several of them make beside their yardstick's.
+// What one run under load gave, the rounds in which contestants take turns, and the row that several runs
+// make.
+
+import Foundation
+import Histogram
 
 struct LoadResult {
   var sent = 0
   var delivered = 0
   var lost = 0
+  var duplicates = 0
   var wrong = 0
   var bytes = 0
   var seconds = 0.0
   /// Of the measured process.
   var cpuSeconds = 0.0
+  var memoryMebibytes: Double?
   var benchCPUSeconds = 0.0
+  /// Of a connection that says nothing: to open it, and what it takes up.
+  var openCPUMicroseconds: Double?
+  var bytesPerConnection: Double?
+  var delays = Histogram<UInt64>.ofNanoseconds()
 
   var cpuSecondsPerMillion: Double { cpuSeconds * 1e6 / Double(max(1, delivered)) }
+  var cpuMicrosecondsPerMessage: Double { cpuSeconds * 1e6 / Double(max(1, sent)) }
+  var perSecond: Double { Double(delivered) / seconds }
+}
+
+/// Takes the time, and the processor time of what is measured and of the benchmark.
+struct Stopwatch {
+  private let running: Measured
+  private let start = monotonicNanoseconds()
+  private let cpu: Double
+  private let benchCPU = Running.ownCPUSeconds
+
+  init(_ running: Measured) {
+    self.running = running
+    cpu = running.scheduledSeconds
+  }
+
+  func stop(_ result: inout LoadResult) {
+    result.seconds = Double(monotonicNanoseconds() - start) / 1e9
+    result.cpuSeconds = running.scheduledSeconds - cpu
+    result.benchCPUSeconds = Running.ownCPUSeconds - benchCPU
+    result.memoryMebibytes = running.memoryMebibytes
+  }
+}
+
+/// Several runs of each contestant, by turns: whatever else the machine does falls on all of them.
+struct Rounds {
+  private(set) var results: [Contestant: [LoadResult]] = [:]
+
+  init() {}
+
+  init(_ count: Int, of contestants: [Contestant], _ run: (Contestant) throws -> LoadResult)
+    rethrows
+  {
+    for _ in 0..<count { try add(contestants, run) }
+  }
+
+  /// One more.
+  mutating func add(_ contestants: [Contestant], _ run: (Contestant) throws -> LoadResult) rethrows {
+    for contestant in contestants { results[contestant, default: []].append(try run(contestant)) }
+  }
+
+  /// The row of one of them; LineChat's runs are compared with those of the same rounds.
+  func row(_ workload: String, _ contestant: Contestant, _ setting: String) -> Row {
+    var row = Row(workload, setting)
+    row.contestant = contestant.rawValue
+    let own = results[contestant] ?? []
+    row.take(own)
+    guard contestant != .linechat, let others = results[.linechat] else { return row }
+    row.cpuRatio = Spread(others, own) { $0.cpuSecondsPerMillion / $1.cpuSecondsPerMillion }
+    row.rateRatio = Spread(others, own) { $0.perSecond / $1.perSecond }
+    return row
+  }
+}
+
+/// A ratio in several pairs.
+struct Spread: Codable {
+  let median: Double
+  let least: Double
+  let most: Double
+
+  init?(_ some: [LoadResult], _ others: [LoadResult], _ ratio: (LoadResult, LoadResult) -> Double) {
+    let ratios = zip(some, others).map(ratio).filter(\.isFinite)
+    guard let middle = linechat_bench.median(ratios), let least = ratios.min(),
+      let most = ratios.max()
+    else { return nil }
+    (median, self.least, self.most) = (middle, least, most)
+  }
 }
 
 extension Row {
-  /// `yardstick`: runs made by turns with these; none: this is the yardstick, or there is none.
-  init(
-    _ workload: String, _ setting: String, _ results: [LoadResult], beside yardstick: [LoadResult]
-  ) {
-    self.init(workload, setting)
+  /// Counts are of all runs, and so are the delays; the rest are medians.
+  mutating func take(_ results: [LoadResult]) {
     sent = results.map(\.sent).reduce(0, +)
     delivered = results.map(\.delivered).reduce(0, +)
     lost = results.map(\.lost).reduce(0, +)
+    duplicates = results.map(\.duplicates).reduce(0, +)
     wrong = results.map(\.wrong).reduce(0, +)
-    perSecond = median(results.map { Double($0.delivered) / $0.seconds })
+    perSecond = median(results.map(\.perSecond))
     megabytesPerSecond = median(results.map { Double($0.bytes) / $0.seconds / 1e6 })
     cpuSecondsPerMillion = median(results.map(\.cpuSecondsPerMillion))
+    memoryMebibytes = median(results.compactMap(\.memoryMebibytes))
     benchCPUSeconds = median(results.map(\.benchCPUSeconds))
-    let ratios = zip(results, yardstick).map { $0.cpuSecondsPerMillion / $1.cpuSecondsPerMillion }
-    cpuRatio = median(ratios)
-    cpuRatioLeast = ratios.min()
-    cpuRatioMost = ratios.max()
+    serverShare = median(results.map { $0.cpuSeconds / $0.seconds })
+    benchShare = median(results.map { $0.benchCPUSeconds / $0.seconds })
+    var delays = Histogram<UInt64>.ofNanoseconds()
+    for result in results { delays.add(result.delays) }
+    if delays.totalCount > 0 { take(delays) }
   }
 }
 

@@ -2,7 +2,6 @@
 // again, until it is a member again. What they are sent is looked at for two things only.
 
 import CBench
-import Foundation
 import Glibc
 import Histogram
 
@@ -21,7 +20,7 @@ final class Swarm {
     fileprivate var most: UInt64 { self == .short ? 10_000_000 : 15_000_000_000 }
   }
 
-  private enum Stage { case away, dialling, greeting, joining, inGroup }
+  private enum Stage { case away, greeting, joining, inGroup }
 
   private struct Session {
     var socket: Int32 = -1
@@ -39,11 +38,13 @@ final class Swarm {
 
   private let port: UInt16
   private let pauses: Pauses
+  private let inbox: Inbox
   private var sessions: [Session]
   private(set) var countIn = 0
   private(set) var countHeard = 0
 
-  init(_ count: Int, port: UInt16, _ pauses: Pauses) {
+  init(_ count: Int, port: UInt16, _ pauses: Pauses) throws {
+    inbox = try Inbox(readBytes: 1 << 18)
     self.port = port
     self.pauses = pauses
     sessions = Array(repeating: Session(pause: pauses.least), count: count)
@@ -55,16 +56,16 @@ final class Swarm {
   var haveAllHeard: Bool { countHeard == sessions.count }
 
   /// Goes on until it is so, or the time is over; whether it is so.
-  func run(until isDone: @autoclosure () -> Bool, within seconds: Double) -> Bool {
+  func run(until isDone: @autoclosure () -> Bool, within seconds: Double) throws -> Bool {
     let deadline = monotonicNanoseconds() + UInt64(seconds * 1e9)
     while !isDone() {
       let now = monotonicNanoseconds()
       guard now < deadline else { return false }
       for index in sessions.indices
       where sessions[index].stage == .away && sessions[index].nextTry <= now {
-        dial(index, now)
+        try dial(index)
       }
-      round(deadline)
+      _ = try inbox.hear(waiting: waiting(now, deadline), hear, ended: lose)
     }
     return true
   }
@@ -81,36 +82,20 @@ final class Swarm {
     return histogram
   }
 
-  // MARK: A round
+  // MARK: Dialling
 
-  private func round(_ deadline: UInt64) {
-    let polled = sessions.indices.filter { sessions[$0].socket >= 0 }
-    var entries = polled.map { index in
-      pollfd(
-        fd: sessions[index].socket,
-        events: Int16(sessions[index].stage == .dialling ? POLLOUT : POLLIN), revents: 0)
-    }
-    let now = monotonicNanoseconds()
+  /// Until the next one dials.
+  private func waiting(_ now: UInt64, _ deadline: UInt64) -> Int32 {
     let next = sessions.lazy.filter { $0.stage == .away }.map(\.nextTry).min() ?? deadline
-    let pause = Int32(clamping: (max(min(next, deadline), now) - now + 999_999) / 1_000_000)
-    guard poll(&entries, nfds_t(entries.count), pause) > 0 else { return }
-    for (index, entry) in zip(polled, entries) where entry.revents != 0 {
-      if sessions[index].stage == .dialling { finishDial(index) } else { read(index) }
-    }
+    return Int32(clamping: (max(min(next, deadline), now) - now + 999_999) / 1_000_000)
   }
 
-  private func dial(_ index: Int, _ now: UInt64) {
+  /// What becomes of it, its first bytes or its end tell.
+  private func dial(_ index: Int) throws {
     sessions[index].socket = Connection.dialling(port: port)
-    sessions[index].stage = .dialling
-    if sessions[index].socket < 0 { lose(index) }
-  }
-
-  private func finishDial(_ index: Int) {
-    var code: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    getsockopt(sessions[index].socket, SOL_SOCKET, SO_ERROR, &code, &length)
-    guard code == 0 else { return lose(index) }
     sessions[index].stage = .greeting
+    if sessions[index].socket < 0 { return lose(index) }
+    try inbox.add(sessions[index].socket, as: index)
   }
 
   /// It dials again, after a pause that doubles until it is in the group.
@@ -127,13 +112,9 @@ final class Swarm {
     sessions[index].pause = min(2 * sessions[index].pause, pauses.most)
   }
 
-  // MARK: What is read
+  // MARK: What is heard
 
-  private func read(_ index: Int) {
-    let bytes = [UInt8](unsafeUninitializedCapacity: 262_144) { buffer, count in
-      count = max(0, recv(sessions[index].socket, buffer.baseAddress, buffer.count, 0))
-    }
-    guard !bytes.isEmpty else { return lose(index) }
+  private func hear(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
     let all = sessions[index].tail + bytes
     sessions[index].tail = Array(all.suffix(64))
     switch sessions[index].stage {
@@ -150,8 +131,8 @@ final class Swarm {
         sessions[index].hasHeard = true
         countHeard += 1
       }
-      if Self.find("PING", in: bytes) { send(index, "PONG\n") }
-    case .away, .dialling, .greeting, .joining: break
+      if Self.find("PING", in: Array(bytes)) { send(index, "PONG\n") }
+    case .away, .greeting, .joining: break
     }
   }
 
