@@ -208,6 +208,8 @@ protocol Dialect {
   func line(_ text: [UInt8], _ group: Int) -> [UInt8]
   /// What ends each delivery.
   var lineEnd: String { get }
+  /// What a server may say at any time between two deliveries.
+  var interruption: String { get }
   /// Whether one connection can be in a group and speak to it. If not, members hear themselves.
   var hearersSpeak: Bool { get }
 }
@@ -226,6 +228,7 @@ extension Dialect {
   func audience(of members: Int) -> Int { hearersSpeak ? members - 1 : members }
 
   var welcome: [(says: String, until: String?)] { [] }
+  var interruption: String { "" }
   var hearersSpeak: Bool { true }
   var lineEnd: String { "\r\n" }
 }
@@ -264,6 +267,9 @@ struct RelayDialect: Dialect {
 }
 
 struct NATSDialect: Dialect {
+  /// Each client is asked two seconds after it came.
+  let interruption = "PING\r\n"
+
   func entry(_ name: String, _ group: Int) -> [(says: String, until: String?)] {
     greeting(name) + [("SUB g\(group) 1\r\nPING\r\n", "PONG")]
   }

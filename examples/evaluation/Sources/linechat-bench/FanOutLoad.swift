@@ -101,7 +101,9 @@ private final class FanOutDesk {
       surroundings = found
     }
     guard let surroundings else { return }
-    expected = Expected(surroundings.before, textBytes: load.textBytes, surroundings.after)
+    expected = Expected(
+      surroundings.before, textBytes: load.textBytes, surroundings.after,
+      interruption: dialect.interruption)
   }
 
   /// Where nobody says that one is in, whoever hears something is.
@@ -190,10 +192,13 @@ private struct Expected {
   private(set) var messageBytes = 1
   /// All messages, one behind the other, and the beginning of the next turn.
   private var cycle: [UInt8] = []
+  /// What may come between two messages, once.
+  private(set) var interruption: [UInt8] = []
 
   init() {}
 
-  init(_ before: [UInt8], textBytes: Int, _ after: [UInt8]) {
+  init(_ before: [UInt8], textBytes: Int, _ after: [UInt8], interruption: String) {
+    self.interruption = Array(interruption.utf8)
     messages = max(64, min(Expected.numbers, (8 << 20) / textBytes))
     messageBytes = before.count + textBytes + after.count
     for number in 0..<messages {
@@ -214,6 +219,12 @@ private struct Expected {
       == 0
   }
 
+  /// How many of them are.
+  func matching(_ bytes: UnsafeRawBufferPointer, from received: Int) -> Int {
+    let at = received % (messages * messageBytes)
+    return zip(cycle[at...], bytes).prefix { $0 == $1 }.count
+  }
+
   /// What has come of the message that the byte behind so many is in.
   func beginning(before received: Int) -> ArraySlice<UInt8> {
     let at = received % (messages * messageBytes)
@@ -231,6 +242,8 @@ private struct Receiver {
   private var lost = 0
   /// Bytes, as long as all were as they should be.
   private var received = 0
+  /// Of an interruption that has begun, what is still to come.
+  private var rest: ArraySlice<UInt8> = []
   /// Since they are not.
   private var finder: Finder?
 
@@ -239,16 +252,31 @@ private struct Receiver {
   var isWrong: Bool { finder != nil && lost == 0 && duplicates == 0 }
 
   mutating func take(_ bytes: UnsafeRawBufferPointer, _ expected: Expected) {
-    if finder == nil {
-      if expected.matches(bytes, from: received) {
-        received += bytes.count
-        position = received / expected.messageBytes
-        return
-      }
-      finder = Finder(Expected.mark, followedBy: 4)
-      Array(expected.beginning(before: received)).withUnsafeBytes { search($0, expected) }
+    if finder == nil, rest.isEmpty, expected.matches(bytes, from: received) {
+      return advance(bytes.count, expected)
     }
+    guard finder == nil else { return search(bytes, expected) }
+    var bytes = bytes
+    if rest.isEmpty {
+      let count = expected.matching(bytes, from: received)
+      advance(count, expected)
+      bytes = UnsafeRawBufferPointer(rebasing: bytes[count...])
+      rest = expected.interruption[...]
+    }
+    let skipped = zip(rest, bytes).prefix { $0 == $1 }.count
+    if skipped > 0, skipped == min(rest.count, bytes.count) {
+      rest = rest.dropFirst(skipped)
+      guard skipped < bytes.count else { return }
+      return take(UnsafeRawBufferPointer(rebasing: bytes[skipped...]), expected)
+    }
+    finder = Finder(Expected.mark, followedBy: 4)
+    Array(expected.beginning(before: received)).withUnsafeBytes { search($0, expected) }
     search(bytes, expected)
+  }
+
+  private mutating func advance(_ bytes: Int, _ expected: Expected) {
+    received += bytes
+    position = received / expected.messageBytes
   }
 
   private mutating func search(_ bytes: UnsafeRawBufferPointer, _ expected: Expected) {

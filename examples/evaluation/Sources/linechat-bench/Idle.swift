@@ -62,6 +62,8 @@ struct Idle: ParsableCommand {
     row.receivers = Idle.members - 1
     row.textBytes = Circle.textBytes
     row.cpuSecondsPerMillion = nil
+    // It is given.
+    row.rateRatio = nil
     let results = own.results[contestant] ?? []
     row.cpuMicrosecondsPerMessage = median(results.map(\.cpuMicrosecondsPerMessage))
     row.openCPUMicroseconds = median(results.compactMap(\.openCPUMicroseconds))

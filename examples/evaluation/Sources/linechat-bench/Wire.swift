@@ -119,15 +119,6 @@ extension Connection {
     }
   }
 
-  /// Throws away what has come.
-  func skip(_ buffer: UnsafeMutableRawBufferPointer) throws {
-    while true {
-      let count = recv(socket, buffer.baseAddress, buffer.count, 0)
-      if count == 0 { throw BenchFailure("the server has ended the sender's connection") }
-      if count < buffer.count { return }
-    }
-  }
-
   /// Reads up to the first line with this text in it, and returns what is before and behind it in what
   /// was delivered: from behind the last line that is not part of it.
   func surroundings(
@@ -136,13 +127,14 @@ extension Connection {
     var all: [UInt8] = []
     let deadline = monotonicNanoseconds() + 10_000_000_000
     let whole = text + Array(end.utf8)
-    while !all.ends(with: whole) {
+    while all.firstRange(of: whole) == nil {
       guard monotonicNanoseconds() < deadline else {
         throw BenchFailure("a message did not arrive: \(String(decoding: all, as: UTF8.self))")
       }
       all += Array(try read(waiting: 100).utf8)
     }
-    return (Connection.lastDelivery(all.dropLast(whole.count)), Array(end.utf8))
+    let start = all.firstRange(of: whole)?.lowerBound ?? 0
+    return (Connection.lastDelivery(all[..<start]), Array(end.utf8))
   }
 
   /// What belongs to the delivery that ends here: for those who put lines before a text (redis has six,
@@ -155,11 +147,5 @@ extension Connection {
       }
     }
     return Array(bytes.suffix(from: bytes.lastIndex(of: 0x0A).map { $0 + 1 } ?? bytes.startIndex))
-  }
-}
-
-extension Array where Element: Equatable {
-  fileprivate func ends(with end: [Element]) -> Bool {
-    count >= end.count && suffix(end.count).elementsEqual(end)
   }
 }
