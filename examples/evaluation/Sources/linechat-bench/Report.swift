@@ -22,6 +22,8 @@ struct Row: Codable {
   var duplicates: Int?
   /// What was nothing that was sent, or, where duplicates are not told apart, came more than once.
   var wrong: Int?
+  /// What came behind something later of the same sender.
+  var outOfOrder: Int?
   var perSecond: Double?
   var megabytesPerSecond: Double?
   var p50Microseconds: Double?
@@ -37,6 +39,9 @@ struct Row: Codable {
   /// Processor time of the measured process, in seconds.
   var cpuSeconds: Double?
   var cpuSecondsPerMillion: Double?
+  /// The same of those that hear, all together, and of the server behind them.
+  var receiversCPUSecondsPerMillion: Double?
+  var serverCPUSecondsPerMillion: Double?
   var cpuMicrosecondsPerMessage: Double?
   /// Of one connection: to open it (and whatever else the workload does), and what it takes up.
   var openCPUMicroseconds: Double?
@@ -95,6 +100,7 @@ struct Row: Codable {
       Column("lost") { $0.lost.map(String.init) },
       Column("duplicates") { $0.duplicates.map(String.init) },
       Column("wrong") { $0.wrong.map(String.init) },
+      Column("out of order") { $0.outOfOrder.map(String.init) },
       Column("per second") { number($0.perSecond, 0) },
       Column("MB/s") { number($0.megabytesPerSecond, 1) },
       Column("p50 us") { number($0.p50Microseconds, 0) },
@@ -107,6 +113,8 @@ struct Row: Codable {
       Column("MiB on disk") { number($0.diskMebibytes, 1) },
       Column("CPU s") { number($0.cpuSeconds, 3) },
       Column("CPU s per million") { number($0.cpuSecondsPerMillion, 4) },
+      Column("receivers' CPU s per million") { number($0.receiversCPUSecondsPerMillion, 4) },
+      Column("server's CPU s per million") { number($0.serverCPUSecondsPerMillion, 4) },
       Column("CPU us per message") { number($0.cpuMicrosecondsPerMessage, 0) },
       Column("CPU us each") { number($0.openCPUMicroseconds, 0) },
       Column("B per connection") { number($0.bytesPerConnection, 0) },
