@@ -1,4 +1,5 @@
-// Coming and going: connect, join, leave, quit, one after the other, each waiting for its answers.
+// Coming and going: connect and join, leave, quit, one visitor after the other. Each says what its server
+// needs for a step at once and waits for the answer, so that a visit has as many steps with all of them.
 
 import ArgumentParser
 import Foundation
@@ -47,7 +48,7 @@ struct Churn: ParsableCommand {
       let start = monotonicNanoseconds()
       result.sent += 1
       let connection = try Connection(port: running.port(of: 0))
-      try connection.go(through: dialect.entry("v\(visit)", 0))
+      try connection.go(through: dialect.arrival("v\(visit)", 0))
       try connection.go(through: dialect.departure(0))
       result.delivered += 1
       result.delays.record(monotonicNanoseconds() - start)
