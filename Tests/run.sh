@@ -32,7 +32,7 @@ step() {
   "$@"
 }
 
-step shellcheck -x Tests/*.sh Tests/Fuzz/run.sh .ci/run examples/*.sh examples/lib/*.sh examples/lab/*.sh
+step shellcheck -x Tests/*.sh Tests/Fuzz/run.sh .ci/run examples/*.sh examples/lib/*.sh examples/lab/*.sh examples/evaluation/*.sh
 step swift format lint --strict -r Sources Tests examples/bot examples/evaluation/Sources
 step swift build
 # If a test traps, say where.

@@ -31,6 +31,14 @@ struct Faults: ParsableCommand {
   @Option(help: "How many messages are said in a second, by all nodes together, up to 2000.")
   var messagesPerSecond = 150.0
 
+  @Option(
+    help: "How many times as often as usually something goes wrong, up to 20; 0: nothing does.")
+  var pace = 1.0
+
+  @Option(
+    help: "Also add the figures as a line to this CSV file, which is made where there is none.")
+  var csv: String?
+
   @Option(help: "How many seconds everything may take to arrive when nothing is wrong any more.")
   var patience = 330.0
 
@@ -51,16 +59,35 @@ struct Faults: ParsableCommand {
     guard messagesPerSecond > 0, messagesPerSecond <= 2_000 else {
       throw ValidationError("--messages-per-second is above 0 and at most 2000")
     }
+    guard pace == 0 || (0.05...20) ~= pace else {
+      throw ValidationError("--pace is 0, or from 0.05 to 20")
+    }
     guard patience > 0, patience <= 86_400 else {
       throw ValidationError("--patience is above 0 and at most 86400")
     }
   }
 
+  private func addLine(to file: String, _ figures: [(name: String, value: String)]) throws {
+    func line(_ cells: [String]) -> Data {
+      Data((cells.map { $0.replacing(",", with: "") }.joined(separator: ",") + "\n").utf8)
+    }
+    if !FileManager.default.fileExists(atPath: file) {
+      try line(figures.map(\.name)).write(to: URL(fileURLWithPath: file))
+    }
+    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: line(figures.map(\.value)))
+    try handle.close()
+  }
+
   func run() throws {
     let seed = seed ?? .random(in: 1...UInt64(UInt32.max))
     try Town.visit(nodes: nodes, hasProxies: true, seed: seed, options) { town in
-      var run = FaultRun(town, seed: seed, seconds: minutes * 60, perSecond: messagesPerSecond)
-      return try run.run(patience: patience, sabotage)
+      var run = FaultRun(
+        town, seed: seed, seconds: minutes * 60, pace: pace, perSecond: messagesPerSecond)
+      let isGood = try run.run(patience: patience, sabotage)
+      if let csv { try addLine(to: csv, [("pace", "\(pace)"), ("seed", "\(seed)")] + run.figures) }
+      return isGood
     }
   }
 }
@@ -73,8 +100,10 @@ private struct FaultRun {
   private let perSecond: Double
   private let clock = Clock()
   private var complaints: [String] = []
+  /// What was counted, when it is over.
+  private(set) var figures: [(name: String, value: String)] = []
 
-  init(_ town: Town, seed: UInt64, seconds: Double, perSecond: Double) {
+  init(_ town: Town, seed: UInt64, seconds: Double, pace: Double, perSecond: Double) {
     self.town = town
     self.seconds = seconds
     self.perSecond = perSecond / Double(town.nodes.count)
@@ -82,7 +111,8 @@ private struct FaultRun {
     speakers = town.nodes.map { node in
       Speaker(node.name, in: town, random: SplitMix64(state: random.next()))
     }
-    weather = Weather(over: town, for: seconds, random: SplitMix64(state: random.next()))
+    weather = Weather(
+      over: town, for: seconds, pace: pace, random: SplitMix64(state: random.next()))
   }
 
   mutating func run(patience: Double, _ sabotage: Sabotage?) throws -> Bool {
@@ -152,10 +182,10 @@ private struct FaultRun {
       + "\(weather.faults.values.reduce(0, +))"
   }
 
-  private func report(_ verdict: Verdict, _ took: String) {
+  private mutating func report(_ verdict: Verdict, _ took: String) {
     let ledger = ledger
-    var rows: [(String, String)] = []
-    func row(_ name: String, _ count: Int) { rows.append((name, "\(count)")) }
+    var rows: [(name: String, value: String)] = []
+    func row(_ name: String, _ count: Int) { rows.append((name: name, value: "\(count)")) }
     row("said", ledger.said)
     row("accepted", ledger.count(.accepted))
     row("without an answer, as the node was killed", ledger.count(.unknown) + ledger.count(.asked))
@@ -174,8 +204,9 @@ private struct FaultRun {
     row("kills of the server", weather.serverKills)
     for fault in Weather.Fault.allCases { row(fault.name, weather.faults[fault] ?? 0) }
     row("connections through the proxies", weather.connections)
-    rows.append(("seconds until all had arrived", took))
-    print(table(rows))
+    rows.append((name: "seconds until all had arrived", value: took))
+    figures = rows
+    print(table(rows.map { ($0.name, $0.value) }))
     for (refusal, count) in ledger.refusals.sorted(by: { $0.key < $1.key }).prefix(20) {
       print("refused \(count) times: \(refusal)")
     }

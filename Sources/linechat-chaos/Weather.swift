@@ -35,6 +35,7 @@ struct Weather {
   private var links: [Link] = []
   private let town: Town
   private let seconds: Double
+  private let pace: Double
   private var nextNodeKill: Double
   private var nextServerKill: Double
   /// Who is started again when.
@@ -44,14 +45,17 @@ struct Weather {
   private static let serverKillSeconds = 15.0
 
   /// `seconds`: how long it is to last. However short that is, a node and the server are killed in it.
-  init(over town: Town, for seconds: Double, random: SplitMix64) {
+  /// `pace`: something goes wrong so many times as often as it usually does; 0: nothing does.
+  init(over town: Town, for seconds: Double, pace: Double, random: SplitMix64) {
     self.town = town
     self.random = random
     self.seconds = seconds
-    nextNodeKill = min(Weather.nodeKillSeconds, seconds / 4)
-    nextServerKill = min(Weather.serverKillSeconds, seconds / 2)
+    self.pace = pace
+    nextNodeKill = pace > 0 ? min(Weather.nodeKillSeconds / pace, seconds / 4) : .infinity
+    nextServerKill = pace > 0 ? min(Weather.serverKillSeconds / pace, seconds / 2) : .infinity
     for proxy in town.uplinks + town.inlets {
-      links.append(Link(proxy: proxy, until: draw(0, min(10, seconds / 3))))
+      let quiet = pace > 0 ? draw(0, min(10, seconds / 3)) : .infinity
+      links.append(Link(proxy: proxy, until: quiet))
     }
   }
 
@@ -66,11 +70,11 @@ struct Weather {
     if nextNodeKill <= now {
       let node = Int.random(in: 0..<town.nodes.count, using: &random)
       if try kill(town.nodes[node], now) { nodeKills += 1 }
-      nextNodeKill = now + draw(0, 2 * Weather.nodeKillSeconds)
+      nextNodeKill = now + draw(0, 2 * Weather.nodeKillSeconds / pace)
     }
     if nextServerKill <= now {
       if try kill(town.server, now) { serverKills += 1 }
-      nextServerKill = now + draw(0, 2 * Weather.serverKillSeconds)
+      nextServerKill = now + draw(0, 2 * Weather.serverKillSeconds / pace)
     }
     for (at, resident) in returns where at <= now { try resident.start() }
     returns.removeAll { $0.at <= now }
@@ -88,7 +92,7 @@ struct Weather {
     if let fault = links[index].fault {
       try Weather.end(fault, on: links[index].proxy)
       links[index].fault = nil
-      links[index].until = now + draw(1, 15)
+      links[index].until = now + draw(1, 15) / pace
       return
     }
     let fault = Fault.allCases[Int.random(in: 0..<Fault.allCases.count, using: &random)]

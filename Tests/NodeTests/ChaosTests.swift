@@ -71,6 +71,29 @@ struct ChaosTests {
     #expect(outcome.text.contains("the logs and what was written are in "))
   }
 
+  @Test("without faults nobody is killed; the figures of several runs are lines of one file")
+  func calm() throws {
+    let directory = try TemporaryDirectory()
+    let file = "\(directory.path)/figures.csv"
+    for _ in 0..<2 {
+      let outcome = try Self.run(Self.short + ["--minutes", "0.05", "--pace", "0", "--csv", file])
+      #expect(outcome.exitCode == 0, "\(outcome.text)")
+      for none in ["lost", "kills of nodes", "kills of the server", "resets", "stalls"] {
+        #expect(try outcome.count(none) == 0, "\(outcome.text)")
+      }
+    }
+    let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+      .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+    #expect(lines.count == 3)
+    #expect(lines.allSatisfy { $0.count == lines[0].count })
+    let delivered = try #require(lines[0].firstIndex(of: "delivered"))
+    #expect(lines[0].starts(with: ["pace", "seed", "said", "accepted"]))
+    for line in lines.dropFirst() {
+      #expect(line[0] == "0.0")
+      #expect(Int(line[delivered]) ?? 0 > 0, "\(line)")
+    }
+  }
+
   @Test("SIGINT ends it in order, with the table of what was seen so far")
   func interruption() throws {
     let outcome = try Self.run(Self.short + ["--minutes", "30"], interrupting: "accepted ")
@@ -96,6 +119,7 @@ struct ChaosTests {
     arguments: [
       (["faults", "--nodes", "9"], "--nodes is from 2 to 8"),
       (["faults", "--minutes", "0"], "--minutes is above 0"),
+      (["faults", "--pace", "21"], "--pace is 0, or from 0.05 to 20"),
       (["faults", "--messages-per-second", "0"], "--messages-per-second is above 0"),
       (["soak", "--people", "0"], "--people is from 1 to 1000"), (["storm"], "storm"),
     ])

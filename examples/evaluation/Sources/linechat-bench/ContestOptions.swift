@@ -65,7 +65,8 @@ extension Measured {
     }
     guard !sockets.isEmpty else { throw BenchFailure("nobody listens at 127.0.0.1:\(port)") }
     let files = FileManager.default
-    for process in ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap(pid_t.init) {
+    for process in ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap(pid_t.init)
+    {
       let folder = "/proc/\(process)/fd"
       let descriptors = (try? files.contentsOfDirectory(atPath: folder)) ?? []
       let owns = descriptors.contains { descriptor in

@@ -167,7 +167,8 @@ final class Contest {
   private let companion: AnyObject?
 
   init(
-    _ running: Measured, ports: [UInt16], _ directory: URL? = nil, keeping companion: AnyObject? = nil
+    _ running: Measured, ports: [UInt16], _ directory: URL? = nil,
+    keeping companion: AnyObject? = nil
   ) {
     self.running = running
     self.ports = ports
@@ -176,7 +177,8 @@ final class Contest {
   }
 
   deinit {
-    (running as? Running)?.end()
+    // Nothing of it is needed any more.
+    (running as? Running)?.kill()
     if let directory { try? FileManager.default.removeItem(at: directory) }
   }
 

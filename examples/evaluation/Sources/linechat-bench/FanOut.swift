@@ -61,7 +61,7 @@ struct FanOut: ParsableCommand {
     for contestant in contestants {
       let first = try load.run(contestant, contest, messages: load.messagesAtFirst)
       let scaled = Double(load.messagesAtFirst) * seconds / max(first.seconds, 1e-3)
-      messages[contestant] = max(4 * load.window, Int(scaled))
+      messages[contestant] = max(2 * load.window, Int(scaled))
     }
     let rounds = try Rounds(contest.pairs, of: contestants) { contestant in
       try load.run(contestant, contest, messages: messages[contestant] ?? 0)

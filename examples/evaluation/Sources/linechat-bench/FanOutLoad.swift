@@ -20,7 +20,7 @@ struct FanOutLoad: CustomStringConvertible {
   }
 
   /// Of a run that is to show how many are to be sent.
-  var messagesAtFirst: Int { max(4 * window, min(20_000, 200_000 / receivers)) }
+  var messagesAtFirst: Int { max(2 * window, min(100 * window, 200_000 / receivers)) }
 
   func run(_ contestant: Contestant, _ options: ContestOptions, messages: Int) throws
     -> LoadResult

@@ -172,7 +172,8 @@ private final class Market {
     // Not in its place while it is changed with the others at hand.
     var finder = members[index].finder
     finder.scan(bytes) { digits in
-      hear(number(digits.suffix(Market.digits)), of: number(digits.prefix(Market.digits)), index, now)
+      hear(
+        number(digits.suffix(Market.digits)), of: number(digits.prefix(Market.digits)), index, now)
     }
     members[index].finder = finder
     guard before < perTurn, members[index].heard >= perTurn else { return }

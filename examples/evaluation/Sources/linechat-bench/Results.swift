@@ -59,7 +59,8 @@ struct Rounds {
   }
 
   /// One more.
-  mutating func add(_ contestants: [Contestant], _ run: (Contestant) throws -> LoadResult) rethrows {
+  mutating func add(_ contestants: [Contestant], _ run: (Contestant) throws -> LoadResult) rethrows
+  {
     for contestant in contestants { results[contestant, default: []].append(try run(contestant)) }
   }
 
