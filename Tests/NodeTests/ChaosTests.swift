@@ -87,7 +87,7 @@ struct ChaosTests {
     #expect(lines.count == 3)
     #expect(lines.allSatisfy { $0.count == lines[0].count })
     let delivered = try #require(lines[0].firstIndex(of: "delivered"))
-    #expect(lines[0].starts(with: ["pace", "seed", "said", "accepted"]))
+    #expect(lines[0].starts(with: ["pace", "minutes", "seed", "said", "accepted"]))
     for line in lines.dropFirst() {
       #expect(line[0] == "0.0")
       #expect(Int(line[delivered]) ?? 0 > 0, "\(line)")

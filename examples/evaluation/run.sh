@@ -22,13 +22,14 @@
 #   nodes      from node to node, directly or through the server
 #   away       nodes while the server is killed and started again
 #   recovery   all come back after a kill
-#   faults     calm, and with more and more kills and faults of the network
+#   kills      what plain clients lose while their server is killed again and again
+#   faults     nodes, calm, and with more and more kills and faults of the network
 #
 # Times are of a machine with two cores that does nothing else. With other work on it the ratios still
 # mean something, the rest does not.
 set -eu
 
-all='messages payload members grid groups idle churn typing nodes away recovery faults'
+all='messages payload members grid groups idle churn typing nodes away recovery kills faults'
 
 cd "$(dirname "$0")/../.."
 . examples/lib/install.sh
@@ -67,13 +68,13 @@ done
 if [ "$quick" = yes ]; then
   : "${results:=$package/results-quick}"
   pairs=3 seconds=0.1 talk=1 receivers='10 100' sizes='16 1024 16384' visits=500
-  idle='0 1000' nodes='1 10' windows='1 100' sessions=300 stored=10000
-  keys=300 rates=0,1000 minutes=0.15 paces='0 1 4'
+  idle='0 1000' joined=1000 nodes='1 10' windows='1 100' sessions=300 stored=10000
+  keys=300 rates=0,1000 kills='0 2' dying=4 minutes=0.15 paces='0 1 4'
 else
   : "${results:=$package/results}"
   pairs=9 seconds=0.5 talk=2 receivers='10 100 1000' sizes='16 64 1024 16384' visits=2000
-  idle='0 1000 10000' nodes='1 10 50' windows='1 100 1000' sessions=1000 stored=100000
-  keys=2000 rates=0,1000,10000 minutes=1 paces='0 0.5 1 2 4'
+  idle='0 1000 10000' joined=10000 nodes='1 10 50' windows='1 100 1000' sessions=1000 stored=100000
+  keys=2000 rates=0,1000,10000 kills='0 1 3 6' dying=10 minutes=1 paces='0 0.5 1 2 4'
 fi
 
 need setpriv util-linux "ends what is measured if the benchmark is killed"
@@ -162,12 +163,13 @@ scenario() {
       fan_out grid --receivers $receivers --bytes $sizes --windows 256 --contestants linechat relay
       ;;
     groups) measure groups many-to-many --pairs $pairs --seconds $seconds ;;
-    idle) measure idle idle --pairs $pairs --seconds $talk --idle $idle ;;
+    idle) measure idle idle --pairs $pairs --seconds $talk --idle $idle --joined $joined ;;
     churn) measure churn churn --pairs $pairs --visits $visits ;;
     typing) measure typing typing --rates $rates --keys $keys ;;
     nodes) measure nodes direct --receivers $nodes --windows $windows --seconds $talk ;;
     away) measure away away --seconds $((talk * 2)) --away $((talk * 2)) ;;
     recovery) measure recovery recovery --sessions $sessions --members $stored ;;
+    kills) measure kills kills --pairs 1 --kills $kills --seconds $dying ;;
     faults) faults ;;
     plots) ;;
   esac
@@ -186,7 +188,7 @@ faults() {
   done
   awk -F, '
     BEGIN {
-      count = split("pace,said,accepted,delivered,lost,twice,out of order,kills of nodes," \
+      count = split("pace,minutes,said,accepted,delivered,lost,twice,out of order,kills of nodes," \
         "kills of the server,seconds until all had arrived", wanted, ",")
     }
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }

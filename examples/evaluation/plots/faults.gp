@@ -1,23 +1,22 @@
-# Of faults.csv
-data = file("faults")
-kills = "column('kills of nodes') + column('kills of the server')"
-set multiplot layout 1,2 title "Nodes under faults of the network, killed at random: from calm to more and more"
-set xlabel "processes killed with kill -9"
+# Of faults.csv kills.csv
+nodes = file("faults")
+others = file("kills")
+perMinute = "(column('kills of nodes') + column('kills of the server')) / column('minutes')"
+share = "100.0 * column('lost') / (column('lost') + column('delivered'))"
+set multiplot @panels2 title "Processes killed with kill -9, again and again: what is lost, and how long the rest takes"
+set xlabel "kills in a minute"
 set xrange [-2:*]
-set yrange [0:*]
 set format y "%g"
-set title "Lost, twice, or out of order"
-set ylabel "deliveries"
-set yrange [-0.5:10]
-set key top left
-plot data using (@kills):"lost" with linespoints linestyle 4 title "lost", \
-  data using (@kills):"twice" with linespoints linestyle 1 title "twice", \
-  data using (@kills):"out of order" with linespoints linestyle 5 title "out of order"
-set title "Accepted, and delivered"
-set ylabel "messages"
+set title "Lost"
+set ylabel "percent of the deliveries"
+set yrange [-1:*]
+plot nodes using (@perMinute):(@share) with linespoints linestyle 1 title "LineChat's nodes", \
+  for [who in present(others)] others \
+  using (column("kills") * 60 / column("s")):(of(who, @share)) \
+  with linespoints linestyle who eq "linechat" ? 6 : look(who) \
+  title who eq "linechat" ? "LineChat, plain clients" : called(who)
+set title "LineChat's nodes: until all had arrived"
+set ylabel "seconds after the end of the faults"
 set yrange [0:*]
-set format y "%.0s %c"
-set key bottom left
-plot data using (@kills):"delivered" with linespoints linestyle 1 title "delivered, to all receivers together", \
-  data using (@kills):"accepted" with linespoints linestyle 2 title "accepted"
+plot nodes using (@perMinute):"seconds until all had arrived" with linespoints linestyle 1 notitle
 unset multiplot

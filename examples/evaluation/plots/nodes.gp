@@ -1,9 +1,9 @@
 # Of nodes.csv
 data = file("nodes")
-is(what) = strstrt(strcol("setting"), what) > 0
 # What all receivers have shown; the way is direct or relayed.
-shown(way, under, value) = is(way) && is(": shown") && column("window") == under ? value : NaN
-set multiplot layout 1,2 title "From node to node, on everybody's disk: directly, and through the server (texts of 64 B)"
+shown(way, under, value) = strstrt(strcol("setting"), "shown") == 1 && column("window") == under \
+  ? of(way, value) : NaN
+set multiplot @panels2 title "From node to node, on everybody's disk: directly, and through the server (texts of 64 B)"
 set logscale xy
 set xlabel "receivers"
 set xtics (1, 10, 50)
@@ -12,7 +12,6 @@ set title "How fast"
 set ylabel "deliveries per second"
 # The windows that were measured.
 windows = system(sprintf("sed -n 's/.*window \\([0-9]*\\).*/\\1/p' '%s' | sort -nu | tr '\\n' ' '", data))
-set key bottom right
 plot for [i = 1:words(windows)] data \
   using "receivers":(shown("direct", word(windows, i) + 0, column("per second"))) \
   with linespoints linestyle 1 pointtype 2 * i + 3 dashtype i title sprintf("direct, %s under way", word(windows, i)), \
@@ -22,7 +21,6 @@ plot for [i = 1:words(windows)] data \
 set title "How long"
 set ylabel "delay, median, µs"
 set format y "%g"
-unset key
 plot for [i = 1:words(windows)] data \
   using "receivers":(shown("direct", word(windows, i) + 0, column("p50 us"))) \
   with linespoints linestyle 1 pointtype 2 * i + 3 dashtype i notitle, \

@@ -3,16 +3,22 @@
 #
 # results: the folder with the CSV files.
 
-set terminal svg size 960,420 font "Helvetica,Arial,sans-serif,13" background "#ffffff" linewidth 1.2
+set terminal svg size 960,440 font "Helvetica,Arial,sans-serif,13" background "#ffffff" linewidth 1.2
 set datafile separator comma
 set datafile missing NaN
-set key top left reverse Left samplen 2.5 spacing 1.1
+unset key
+# Panels beside each other, and below them one legend for all: it is a plot of its own, of nothing.
+panels2 = "layout 1,2 margins 0.075,0.985,0.25,0.84 spacing 0.1,0"
+panels3 = "layout 1,3 margins 0.075,0.985,0.25,0.84 spacing 0.085,0"
+legend = "unset title; unset border; unset tics; unset grid; " \
+  . "unset xlabel; unset ylabel; unset logscale; set xrange [0:1]; set yrange [0:1]; " \
+  . "set lmargin at screen 0.01; set rmargin at screen 0.99; set bmargin at screen 0.01; " \
+  . "set tmargin at screen 0.11; set key center center horizontal maxrows 1 samplen 2.5 width 1"
 set grid back linecolor "#d8d8d8" linewidth 0.8
 set border 3 linecolor "#404040"
 set tics nomirror textcolor "#303030"
 set format y "%.0s %c"
 
-contestants = "linechat relay nats redis ngircd"
 called(name) = name eq "linechat" ? "LineChat" : name eq "relay" ? "plain relay in C" : \
   name eq "nats" ? "nats-server" : name eq "redis" ? "redis-server" : name
 
@@ -21,6 +27,7 @@ set style line 2 linecolor "#000000" linewidth 1.6 pointtype 4 pointsize 0.8 das
 set style line 3 linecolor "#e69f00" linewidth 1.8 pointtype 9 pointsize 0.9
 set style line 4 linecolor "#d55e00" linewidth 1.8 pointtype 13 pointsize 0.9 dashtype 4
 set style line 5 linecolor "#009e73" linewidth 1.8 pointtype 11 pointsize 0.9 dashtype 5
+set style line 6 linecolor "#56b4e9" linewidth 1.8 pointtype 6 pointsize 0.9 dashtype 2
 
 file(name) = results . "/" . name . ".csv"
 # Whether a file knows it: nothing is drawn of who was not there.

@@ -46,6 +46,10 @@ int cbench_epoll_add(int epoll, int descriptor, int number) {
   return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &entry);
 }
 
+void cbench_epoll_remove(int epoll, int descriptor) {
+  epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, NULL);
+}
+
 int cbench_epoll_wait(int epoll, int *numbers, int milliseconds) {
   struct epoll_event entries[1024];
   int found = epoll_wait(epoll, entries, 1024, milliseconds);

@@ -13,7 +13,7 @@ struct Bench: ParsableCommand {
       """,
     subcommands: [
       FanOut.self, ManyToMany.self, Idle.self, Churn.self, Typing.self, Recovery.self, Direct.self,
-      Away.self,
+      Away.self, Kills.self,
     ])
 }
 

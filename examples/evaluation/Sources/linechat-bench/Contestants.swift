@@ -178,9 +178,12 @@ final class Contest {
 
   deinit {
     // Nothing of it is needed any more.
-    (running as? Running)?.kill()
+    kill()
     if let directory { try? FileManager.default.removeItem(at: directory) }
   }
+
+  /// As somebody does it with `kill -9`; one that runs already is left alone.
+  func kill() { (running as? Running)?.kill() }
 
   func port(of group: Int) -> UInt16 { ports[ports.count == 1 ? 0 : group] }
 

@@ -62,9 +62,8 @@ final class DirectDesk {
     result.lost = result.sent * receivers.count - result.delivered
     first += result.sent
 
-    let setting =
-      "\(receivers.count) \(isRelayed ? "relayed" : "direct"), \(texts.bytes) B, window \(window)"
-    var row = Row("direct", "\(setting): shown")
+    let setting = "\(receivers.count) receivers, \(texts.bytes) B, window \(window)"
+    var row = Row("direct", "shown: \(setting)")
     row.take(result)
     row.outOfOrder = outOfOrder
     row.take(untilShown)
@@ -76,7 +75,8 @@ final class DirectDesk {
     row.serverCPUSecondsPerMillion = perMillion(spent.server - cpu.server)
     row.memoryMebibytes = sender.running.memoryMebibytes
 
-    var reports = Row("direct", "\(setting): \(isRelayed ? "handed over" : "acknowledged")")
+    var reports = Row(
+      "direct", "\(isRelayed ? "handed over" : "acknowledged"): \(setting)")
     reports.sent = result.sent
     reports.delivered = acknowledged
     reports.lost = result.sent * receivers.count - acknowledged
@@ -85,6 +85,7 @@ final class DirectDesk {
     reports.take(untilReported)
     return [row, reports].map { row in
       var row = row
+      row.contestant = isRelayed ? "relayed" : "direct"
       row.receivers = receivers.count
       row.textBytes = texts.bytes
       row.window = window

@@ -41,6 +41,9 @@ final class Inbox {
     try add(connection.socket, as: number)
   }
 
+  /// Nothing more of it is told.
+  func remove(_ number: Int) { cbench_epoll_remove(epoll, sockets[number]) }
+
   /// Reads what is there, or comes within so many milliseconds; returns whether anything did.
   ///
   /// `ended` is told of the connections that are no more; without it that is a failure.

@@ -10,12 +10,13 @@ struct Row: Codable {
   var contestant: String?
   /// What differs between the rows of a workload: `1000 messages/s`.
   var setting: String
-  /// The same in numbers, for programs: a message's receivers, its bytes, how many are under way, and how many
-  /// connections say nothing.
+  /// The same in numbers, for programs: a message's receivers, its bytes, how many are under way, how many
+  /// connections say nothing, and how often the server is killed.
   var receivers: Int?
   var textBytes: Int?
   var window: Int?
   var idle: Int?
+  var kills: Int?
   var sent: Int?
   var delivered: Int?
   var lost: Int?
@@ -95,6 +96,7 @@ struct Row: Codable {
       Column("bytes", isForPrograms: true) { $0.textBytes.map(String.init) },
       Column("window", isForPrograms: true) { $0.window.map(String.init) },
       Column("idle", isForPrograms: true) { $0.idle.map(String.init) },
+      Column("kills", isForPrograms: true) { $0.kills.map(String.init) },
       Column("sent") { $0.sent.map(String.init) },
       Column("delivered") { $0.delivered.map(String.init) },
       Column("lost") { $0.lost.map(String.init) },
@@ -159,6 +161,12 @@ private struct Column: Sendable {
   let isForPeople: Bool
   let isForPrograms: Bool
   let text: @Sendable (Row) -> String?
+
+  /// It says which row it is, and not what was measured.
+  var tellsRows: Bool {
+    ["workload", "contestant", "setting", "receivers", "bytes", "window", "idle", "kills"].contains(
+      title)
+  }
 
   /// For both, unless it is said for whom.
   init(
@@ -229,16 +237,16 @@ private enum Report {
   }
 
   static func delays(_ rows: [Row]) -> String {
+    let columns = Row.columns.filter(\.tellsRows)
     let lines = rows.flatMap { row in
       (row.delays ?? []).map { point in
-        csv([
-          row.workload, row.contestant ?? "", row.setting,
-          String(format: "%.6f", point.percentile), String(format: "%.1f", point.microseconds),
-        ])
+        csv(
+          columns.map { $0.text(row) ?? "" } + [
+            String(format: "%.6f", point.percentile), String(format: "%.1f", point.microseconds),
+          ])
       }
     }
-    return lines.isEmpty
-      ? "" : csv(["workload", "contestant", "setting", "percentile", "us"]) + lines.joined()
+    return lines.isEmpty ? "" : csv(columns.map(\.title) + ["percentile", "us"]) + lines.joined()
   }
 
   /// Markdown, lined up, of those columns alone in which something is.
@@ -249,7 +257,7 @@ private enum Report {
     let lines =
       [columns.map(\.title)] + rows.map { row in columns.map { $0.text(row) ?? "-" } }
     let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    let isText = columns.map { ["workload", "contestant", "setting"].contains($0.title) }
+    let isText = columns.map(\.tellsRows)
     var text = ""
     for (number, line) in lines.enumerated() {
       let words = columns.indices.map { column in

@@ -16,6 +16,7 @@ int cbench_pin(int processor);
 // An epoll descriptor; the others are told whether they can be read, by the number they were added with.
 int cbench_epoll(void);
 int cbench_epoll_add(int epoll, int descriptor, int number);
+void cbench_epoll_remove(int epoll, int descriptor);
 
 // Fills in at most 1024 numbers, waiting so many milliseconds for the first; returns how many.
 int cbench_epoll_wait(int epoll, int *numbers, int milliseconds);
