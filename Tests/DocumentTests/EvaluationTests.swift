@@ -30,7 +30,7 @@ struct EvaluationTests {
   @Test("the page has every plot that is drawn and every table that is written, and no other")
   func page() throws {
     let plots = try Self.names(in: "\(Self.folder)/plots").subtracting(["style.gp"])
-    let tables = try Self.scenarios().union(["machine"])
+    let tables = try Self.scenarios().union(["machine", "ratios"])
     #expect(
       try Self.shown().sorted()
         == (plots.map { $0.replacing(".gp", with: ".svg") } + tables.map { "\($0).md" }).sorted())

@@ -222,6 +222,21 @@ machine() {
   echo "| load before it began | $(cut -d' ' -f1 /proc/loadavg) |"
 }
 
+# What LineChat costs beside the others, of all scenarios that were measured, in one table.
+ratios() {
+  set --
+  for name in $all; do
+    case $name in
+      messages | payload | members | grid | groups | idle | churn)
+        [ ! -e "$results/$name.csv" ] || set -- "$@" "$results/$name.csv"
+        ;;
+    esac
+  done
+  [ $# -gt 0 ] || return 0
+  awk -f "$package/ratios.awk" "$@" >"$work/ratios.md"
+  mv "$work/ratios.md" "$results/"
+}
+
 # Each plot says in its first line which files it is drawn of.
 plots() {
   for script in "$package"/plots/*.gp; do
@@ -257,5 +272,6 @@ for name in $wanted; do
   scenario "$name"
   say "$name took $(($(date +%s) - start)) s"
 done
+ratios
 plots
 say "done in $(($(date +%s) - began)) s; all of it is in $results"
