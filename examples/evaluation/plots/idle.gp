@@ -6,7 +6,6 @@ alone(who, value) = strstrt(strcol("setting"), " idle") > 0 ? of(who, value) : N
 place(count) = count == 0 ? 0 : log10(count) - 2
 set multiplot @panels3 title "Twenty people talk, 200 messages a second, beside connections that say nothing"
 set logscale y
-set format y "%g"
 set xlabel "idle connections"
 set xtics ("0" 0, "1,000" 1, "10,000" 2)
 set xrange [-0.2:2.2]
