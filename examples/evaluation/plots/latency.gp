@@ -13,11 +13,11 @@ set ylabel "delay, µs"
 set title "20 people, 200 messages a second"
 plot for [who in present(calm)] calm using (place(column("percentile"))):(delay(who, "idle", 0)) \
   with lines linestyle look(who) notitle
-set title "100 receivers, one message at a time"
+set title "100 hear, one message at a time"
 plot for [who in present(busy)] busy \
   using (place(column("percentile"))):(delay(who, "window", 1)) \
   with lines linestyle look(who) notitle
-set title "100 receivers, 256 messages under way"
+set title "100 hear, 256 under way"
 plot for [who in present(busy)] busy \
   using (place(column("percentile"))):(delay(who, "window", 256)) \
   with lines linestyle look(who) notitle

@@ -9,7 +9,7 @@ set datafile missing NaN
 unset key
 # Panels beside each other, and below them one legend for all: it is a plot of its own, of nothing.
 panels2 = "layout 1,2 margins 0.085,0.985,0.25,0.84 spacing 0.105,0"
-panels3 = "layout 1,3 margins 0.08,0.985,0.25,0.84 spacing 0.09,0"
+panels3 = "layout 1,3 margins 0.085,0.985,0.25,0.84 spacing 0.095,0"
 legend = "unset title; unset border; unset tics; unset grid; " \
   . "unset xlabel; unset ylabel; unset logscale; set xrange [0:1]; set yrange [0:1]; " \
   . "set lmargin at screen 0.01; set rmargin at screen 0.99; set bmargin at screen 0.01; " \

@@ -93,7 +93,8 @@ struct Spread: Codable {
 }
 
 extension Row {
-  /// Counts are of all runs, and so are the delays; the rest are medians.
+  /// Counts are of all runs; delays are those of the run whose 99th percentile is in the middle; the rest are
+  /// medians.
   mutating func take(_ results: [LoadResult]) {
     sent = results.map(\.sent).reduce(0, +)
     delivered = results.map(\.delivered).reduce(0, +)
@@ -107,9 +108,9 @@ extension Row {
     benchCPUSeconds = median(results.map(\.benchCPUSeconds))
     serverShare = median(results.map { $0.cpuSeconds / $0.seconds })
     benchShare = median(results.map { $0.benchCPUSeconds / $0.seconds })
-    var delays = Histogram<UInt64>.ofNanoseconds()
-    for result in results { delays.add(result.delays) }
-    if delays.totalCount > 0 { take(delays) }
+    let byDelay = results.map(\.delays).filter { $0.totalCount > 0 }
+      .sorted { $0.valueAtPercentile(99) < $1.valueAtPercentile(99) }
+    if !byDelay.isEmpty { take(byDelay[(byDelay.count - 1) / 2]) }
   }
 }
 
