@@ -122,9 +122,9 @@ bounded() {
 build() {
   need_swift
   for product in linechatd linechat linechat-chaos; do
-    bounded 3600 swift build -c release --product "$product" >&2
+    swift build -c release --product "$product" >&2
   done
-  bounded 3600 swift build -c release --package-path "$package" >&2
+  swift build -c release --package-path "$package" >&2
   programs=$(swift build -c release --show-bin-path)
   bench=$(swift build -c release --package-path "$package" --show-bin-path)/linechat-bench
 }
