@@ -86,7 +86,11 @@ struct Faults: ParsableCommand {
       var run = FaultRun(
         town, seed: seed, seconds: minutes * 60, pace: pace, perSecond: messagesPerSecond)
       let isGood = try run.run(patience: patience, sabotage)
-      if let csv { try addLine(to: csv, [("pace", "\(pace)"), ("minutes", "\(minutes)"), ("seed", "\(seed)")] + run.figures) }
+      if let csv {
+        try addLine(
+          to: csv,
+          [("pace", "\(pace)"), ("minutes", "\(minutes)"), ("seed", "\(seed)")] + run.figures)
+      }
       return isGood
     }
   }
