@@ -45,7 +45,7 @@ private final class FanOutDesk {
   private let dialect: any Dialect
   private let inbox: Inbox
   private let sender: Connection
-  private var connections: [Connection] = []
+  private let connections: [Connection]
   private var receivers: [Receiver]
   private var expected = Expected()
   private var batches: [Batch] = []
@@ -62,10 +62,8 @@ private final class FanOutDesk {
     let port = contest.port(of: 0)
     sender = try Connection(port: port)
     try sender.go(through: dialect.greeting("sender0"))
-    for index in receivers.indices {
-      connections.append(try Connection(port: port))
-      try connections[index].go(through: dialect.entry("r\(index)", 0))
-    }
+    connections = try Connection.open(
+      receivers.count, port: { _ in port }, through: { dialect.entry("r\($0)", 0) })
     for index in receivers.indices { try inbox.add(connections[index], as: index) }
     try inbox.add(sender, as: receivers.count)
   }

@@ -109,13 +109,11 @@ struct Idle: ParsableCommand {
     let memory = running.running.memoryMebibytes ?? 0
     let cpu = running.running.scheduledSeconds
     // They are at another port where groups have ports: nobody speaks there.
-    let silent = try (0..<audience.count).map { index in
-      let connection = try Connection(port: running.port(of: 1))
-      try connection.go(
-        through: audience.isJoined
-          ? dialect.entry("i\(index)", 1 + index / Idle.members) : dialect.welcome)
-      return connection
-    }
+    let silent = try Connection.open(
+      audience.count, port: { _ in running.port(of: 1) },
+      through: { index in
+        audience.isJoined ? dialect.entry("i\(index)", 1 + index / Idle.members) : dialect.welcome
+      })
     let opened = (
       cpu: running.running.scheduledSeconds - cpu,
       memory: (running.running.memoryMebibytes ?? 0) - memory

@@ -105,17 +105,16 @@ private final class Market {
     missing = Array(repeating: size, count: groups)
     said = Array(repeating: 0, count: groups)
     inbox = try Inbox(readBytes: 1 << 17)
-    for group in 0..<groups {
-      for index in 0..<size {
-        let connection = try Connection(port: contest.port(of: group))
-        try connection.go(through: dialect.entry("m\(group)x\(index)", group))
-        let speaker = try dialect.speaker(
-          "s\(group)x\(index)", connection, port: contest.port(of: group))
-        members.append(
-          Member(
-            connection: connection, speaker: speaker, group: group,
-            next: Array(repeating: 0, count: size)))
-      }
+    let connections = try Connection.open(
+      groups * size, port: { contest.port(of: $0 / size) },
+      through: { dialect.entry("m\($0)", $0 / size) })
+    for (index, connection) in connections.enumerated() {
+      let group = index / size
+      let speaker = try dialect.speaker("s\(index)", connection, port: contest.port(of: group))
+      members.append(
+        Member(
+          connection: connection, speaker: speaker, group: group,
+          next: Array(repeating: 0, count: size)))
     }
     for index in members.indices {
       try inbox.add(members[index].connection, as: index)

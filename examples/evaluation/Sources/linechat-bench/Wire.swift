@@ -132,6 +132,27 @@ extension Connection {
     }
   }
 
+  /// Many of them, each of which goes through its steps; fifty at a time, so that the server is not asked to
+  /// wake for each.
+  static func open(
+    _ count: Int, port: (Int) -> UInt16, through steps: (Int) -> [(says: String, until: String?)]
+  ) throws -> [Connection] {
+    var all: [Connection] = []
+    for first in stride(from: 0, to: count, by: 50) {
+      let numbers = first..<min(first + 50, count)
+      let some = try numbers.map { try Connection(port: port($0)) }
+      let ways = numbers.map(steps)
+      for step in 0..<(ways.map(\.count).max() ?? 0) {
+        for (connection, way) in zip(some, ways) { try connection.send(way[step].says) }
+        for (connection, way) in zip(some, ways) {
+          if let until = way[step].until { try connection.line(startingWith: until) }
+        }
+      }
+      all += some
+    }
+    return all
+  }
+
   func canRead(within milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
     return poll(&entry, 1, milliseconds) > 0
