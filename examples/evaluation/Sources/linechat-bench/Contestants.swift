@@ -209,6 +209,8 @@ protocol Dialect {
   func greeting(_ name: String) -> [(says: String, until: String?)]
   /// The same as `entry`, said all at once, and answered when the last of it is.
   func arrival(_ name: String, _ group: Int) -> [(says: String, until: String?)]
+  /// How many may come at once; whoever finds the server's queue of newcomers full waits for a second.
+  var newcomersMax: Int { get }
   /// What is said by one that leaves the group, and then the server.
   func departure(_ group: Int) -> [(says: String, until: String?)]
   /// A line to the group, of this text.
@@ -242,6 +244,7 @@ extension Dialect {
 
   var welcome: [(says: String, until: String?)] { [] }
   var interruption: String { "" }
+  var newcomersMax: Int { 50 }
   var hearersSpeak: Bool { true }
   var lineEnd: String { "\r\n" }
 }
@@ -329,6 +332,9 @@ struct RedisDialect: Dialect {
 }
 
 struct IRCDialect: Dialect {
+  /// ngircd's queue has room for ten.
+  let newcomersMax = 8
+
   func entry(_ name: String, _ group: Int) -> [(says: String, until: String?)] {
     greeting(name) + [("JOIN #g\(group)\r\n", ":bench.local 366")]
   }

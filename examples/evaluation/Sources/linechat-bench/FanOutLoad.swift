@@ -63,7 +63,7 @@ private final class FanOutDesk {
     sender = try Connection(port: port)
     try sender.go(through: dialect.greeting("sender0"))
     connections = try Connection.open(
-      receivers.count, port: { _ in port }, through: { dialect.entry("r\($0)", 0) })
+      receivers.count, dialect, port: { _ in port }, through: { dialect.entry("r\($0)", 0) })
     for index in receivers.indices { try inbox.add(connections[index], as: index) }
     try inbox.add(sender, as: receivers.count)
   }

@@ -110,7 +110,7 @@ struct Idle: ParsableCommand {
     let cpu = running.running.scheduledSeconds
     // They are at another port where groups have ports: nobody speaks there.
     let silent = try Connection.open(
-      audience.count, port: { _ in running.port(of: 1) },
+      audience.count, dialect, port: { _ in running.port(of: 1) },
       through: { index in
         audience.isJoined ? dialect.entry("i\(index)", 1 + index / Idle.members) : dialect.welcome
       })

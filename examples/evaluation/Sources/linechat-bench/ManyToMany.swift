@@ -106,7 +106,7 @@ private final class Market {
     said = Array(repeating: 0, count: groups)
     inbox = try Inbox(readBytes: 1 << 17)
     let connections = try Connection.open(
-      groups * size, port: { contest.port(of: $0 / size) },
+      groups * size, dialect, port: { contest.port(of: $0 / size) },
       through: { dialect.entry("m\($0)", $0 / size) })
     for (index, connection) in connections.enumerated() {
       let group = index / size

@@ -1,5 +1,6 @@
 // A plain connection to the server: lines out, and what comes back as it comes.
 
+import Foundation
 import Glibc
 
 final class Connection {
@@ -132,14 +133,15 @@ extension Connection {
     }
   }
 
-  /// Many of them, each of which goes through its steps; fifty at a time, so that the server is not asked to
-  /// wake for each.
+  /// Many of them, each of which goes through its steps; several at a time, so that the server is not asked
+  /// to wake for each.
   static func open(
-    _ count: Int, port: (Int) -> UInt16, through steps: (Int) -> [(says: String, until: String?)]
+    _ count: Int, _ dialect: any Dialect, port: (Int) -> UInt16,
+    through steps: (Int) -> [(says: String, until: String?)]
   ) throws -> [Connection] {
     var all: [Connection] = []
-    for first in stride(from: 0, to: count, by: 50) {
-      let numbers = first..<min(first + 50, count)
+    for first in stride(from: 0, to: count, by: dialect.newcomersMax) {
+      let numbers = first..<min(first + dialect.newcomersMax, count)
       let some = try numbers.map { try Connection(port: port($0)) }
       let ways = numbers.map(steps)
       for step in 0..<(ways.map(\.count).max() ?? 0) {
@@ -148,9 +150,28 @@ extension Connection {
           if let until = way[step].until { try connection.line(startingWith: until) }
         }
       }
+      // Where nothing is answered, the system tells whether they are in.
+      if ways.allSatisfy(\.isEmpty) {
+        while newcomers(at: port(first)) > 0 { usleep(200) }
+      }
       all += some
     }
     return all
+  }
+
+  /// How many wait to be accepted there.
+  private static func newcomers(at port: UInt16) -> Int {
+    // Those that listen come first in it.
+    guard let file = FileHandle(forReadingAtPath: "/proc/net/tcp"),
+      let start = try? file.read(upToCount: 8_192)
+    else { return 0 }
+    let wanted = ":" + String(format: "%04X", port)
+    for line in String(decoding: start, as: UTF8.self).split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count > 4, fields[1].hasSuffix(wanted), fields[3] == "0A" else { continue }
+      return fields[4].split(separator: ":").last.flatMap { Int($0, radix: 16) } ?? 0
+    }
+    return 0
   }
 
   func canRead(within milliseconds: Int32) -> Bool {
