@@ -91,7 +91,8 @@ extension Peer {
     case .pm(let recipient, let said):
       guard case .name(let name) = recipient else { return false }
       (conversation, text) = (.person(name), said)
-      recipients = [stranger(name)]
+      // As it is written in the list, where there is one.
+      if names == nil { recipients = [stranger(name)] }
     default: return false
     }
     if let names { recipients = names.map { stranger($0) } }
