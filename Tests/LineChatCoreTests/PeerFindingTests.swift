@@ -302,6 +302,38 @@ struct PeerFindingTests {
       """)
   }
 
+  @Test("what comes again after a failure is taken, also where its first writing fails only then")
+  func failsAfterComingAgain() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    let lines = [
+      "@msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby one",
+      "@msgid=B.2;prev=1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby two",
+    ]
+    stage.open("bob", from: "10.0.0.2")
+    stage.play(
+      """
+      % hold
+      bob> \(lines[0])
+      bob> \(lines[1])
+      % fail
+      bob< @msgid=B.1 ERR internal MSG it could not be written to disk {*}
+      . bob
+      x bob
+      """)
+    stage.open("again", from: "10.0.0.2")
+    stage.play(
+      """
+      again> \(lines[0])
+      again> \(lines[1])
+      % fail
+      % all
+      * :bob@10.0.0.2:5001 MSG lobby one
+      * :bob@10.0.0.2:5001 MSG lobby two
+      again< ACK lobby B.2
+      """)
+    #expect(stage.peer.audit().problems == [])
+  }
+
   @Test("what comes again on another connection and could not be written is not acknowledged there")
   func repeatedAndNotWritten() {
     let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])

@@ -14,14 +14,22 @@ struct HeardStream {
   /// On the disk.
   var durable: UInt64
   /// Taken, and on their way to the disk, in order.
-  var underWay: Deque<UInt64> = []
+  var underWay: Deque<UnderWay> = []
   /// Connections on which one of those came again: the receipt is for them, too.
   var repeated: [Repeated] = []
   /// The order in which streams were heard last.
   var order: UInt64
 
   /// The latest message that was taken.
-  var taken: UInt64 { underWay.last ?? durable }
+  var taken: UInt64 { underWay.last?.sequence ?? durable }
+}
+
+/// A message on its way to the disk. One that failed comes again while what was written with it may still
+/// be under way: what becomes of that says nothing about the second time.
+struct UnderWay: Equatable {
+  let sequence: UInt64
+  /// Another one each time that it is taken.
+  let attempt: UInt64
 }
 
 /// A message that came on a second connection while it was on its way to the disk: the first may be dead.
@@ -55,6 +63,8 @@ struct Incoming {
   let session: SessionID
   let destination: Destination
   let bytes: Int
+  /// What it is among those of its stream that are on their way to the disk; nil without a number.
+  let underWay: UnderWay?
   /// Who waits for a reply; nil where a receipt is what is waited for.
   let mouth: Mouth?
 }
@@ -115,7 +125,7 @@ extension Peer {
     var stream = heard[id.stream] ?? HeardStream(durable: 0, order: heardCount)
     guard id.sequence > stream.taken, (prev ?? 0) <= stream.taken else { return false }
     if stream.taken == 0 && heard.count >= Limits.streamsHeard { forgetOldestStreams() }
-    stream.underWay.append(id.sequence)
+    stream.underWay.append(UnderWay(sequence: id.sequence, attempt: heardCount))
     stream.order = heardCount
     heard[id.stream] = stream
     return true
@@ -164,7 +174,7 @@ extension Peer {
       tags["msgid"] = id.description
       // A crash can leave this one and not what was written with it: then it was not heard, either.
       if let stream = heard[id.stream] {
-        let before = stream.underWay.dropLast().last ?? stream.durable
+        let before = stream.underWay.dropLast().last?.sequence ?? stream.durable
         if before > 0 { tags["prev"] = String(before) }
       }
     }
@@ -186,7 +196,8 @@ extension Peer {
       Record(line: JournalLine(record).bytes),
       .heard(
         Incoming(
-          message: message, session: session, destination: destination, bytes: bytes, mouth: mouth))
+          message: message, session: session, destination: destination, bytes: bytes,
+          underWay: message.id.flatMap { heard[$0.stream]?.underWay.last }, mouth: mouth))
     )
   }
 
@@ -196,7 +207,9 @@ extension Peer {
     let message = incoming.message
     if let id = message.id {
       // One that follows on one that failed has failed, too.
-      guard heard[id.stream]?.underWay.first == id.sequence else { return isAnswered(incoming) }
+      guard let first = heard[id.stream]?.underWay.first, first == incoming.underWay else {
+        return isAnswered(incoming)
+      }
       heard[id.stream]!.underWay.removeFirst()
       heard[id.stream]!.durable = id.sequence
       acknowledge(id.stream, id.sequence, incoming.destination, message.from, incoming.session)
@@ -224,7 +237,7 @@ extension Peer {
   /// up, so that it comes again.
   mutating func isNotHeard(_ incoming: Incoming, _ reason: String) {
     written(incoming)
-    let repeated = incoming.message.id.map { wasNotTaken($0) } ?? []
+    let repeated = wasNotTaken(incoming)
     for session in [incoming.session] + repeated { giveUp(session, incoming, reason) }
   }
 
@@ -247,9 +260,11 @@ extension Peer {
   }
 
   /// Returns the other connections on which it, or what came behind it, has come again.
-  private mutating func wasNotTaken(_ id: MessageID) -> [SessionID] {
-    guard var stream = heard[id.stream] else { return [] }
-    while let last = stream.underWay.last, last >= id.sequence { stream.underWay.removeLast() }
+  private mutating func wasNotTaken(_ incoming: Incoming) -> [SessionID] {
+    guard let id = incoming.message.id, let failed = incoming.underWay,
+      var stream = heard[id.stream], let index = stream.underWay.firstIndex(of: failed)
+    else { return [] }
+    stream.underWay.removeSubrange(index...)
     let lost = stream.repeated.filter { $0.sequence >= id.sequence }.map(\.session)
     stream.repeated.removeAll { $0.sequence >= id.sequence }
     heard[id.stream] = stream.taken == 0 ? nil : stream
