@@ -136,6 +136,14 @@ public struct Tags: Hashable, Sendable, Sequence {
     return TextCheck.firstFault(in: buffer.bytes) == nil
   }
 
+  /// Gives `parse` a tag's value with its escapes resolved.
+  package static func read<Value>(
+    _ value: UnsafeRawBufferPointer, _ parse: (UnsafeRawBufferPointer) -> Value?
+  ) -> Value? {
+    guard value.place(of: 0x5C) != nil else { return parse(value) }
+    return withBytes(of: unescape(value), parse)
+  }
+
   private static func unescape(_ value: UnsafeRawBufferPointer) -> String {
     guard value.contains(0x5C) else { return String(decoding: value, as: UTF8.self) }
     var plain: [UInt8] = []

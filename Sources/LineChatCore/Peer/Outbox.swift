@@ -348,6 +348,13 @@ extension Peer {
 extension ByteBuffer {
   /// `MSG lobby hi` or `PM bob hi`.
   func append(_ conversation: Conversation, _ text: [UInt8]) {
+    append(conversation)
+    append(" ")
+    text.withUnsafeBytes { append($0) }
+  }
+
+  /// `MSG lobby` or `PM bob`.
+  func append(_ conversation: Conversation) {
     switch conversation {
     case .group(let group):
       append("MSG ")
@@ -356,8 +363,6 @@ extension ByteBuffer {
       append("PM ")
       append(name)
     }
-    append(" ")
-    text.withUnsafeBytes { append($0) }
   }
 
   /// `@msgid=…;time=…`
@@ -365,6 +370,6 @@ extension ByteBuffer {
     append("@msgid=")
     append(id)
     append(";time=")
-    append(Timestamp.text(stamp))
+    append(time: stamp)
   }
 }

@@ -134,7 +134,9 @@ package struct Peer: ~Copyable, Core {
   var heard: [UInt64: HeardStream] = [:]
   var heardCount: UInt64 = 0
 
-  var pending: [Ticket: PeerPending] = [:]
+  /// Records are written in it before they are handed out.
+  let scratch = ByteBuffer()
+  var pending = PendingSteps()
   /// Bytes of messages heard that wait for the disk.
   var unwrittenBytes = 0
   var isInputPaused = false
