@@ -22,6 +22,8 @@ struct NodeSide {
   var search: ServerSearch?
   /// Where the others reach this node, as the server says it.
   var place: Place?
+  /// What the owner is being told; its memory goes back and forth between here and the core.
+  var news: [News] = []
 
   init(
     _ configuration: NodeMachine.Configuration, _ surroundings: Surroundings, _ mailbox: Mailbox,
@@ -85,8 +87,11 @@ extension Peer: DrivenCore {
 
   static func settled(_ loop: Loop<Peer>) -> Bool {
     guard loop.core.hasNews else { return false }
-    var all: [News] = []
-    loop.core.takeNews { all.append($0) }
+    loop.core.takeNews(into: &loop.side.news)
+    let all = loop.side.news
+    defer {
+      loop.side.news.removeAll(keepingCapacity: all.count <= MachineLimits.newsKept)
+    }
     var isCoreTold = false
     for news in all {
       loop.side.log.record(news, now: loop.now.monotonicMicroseconds) {

@@ -385,10 +385,14 @@ extension Peer {
 
   package var hasNews: Bool { !news.isEmpty }
 
+  /// Hands out what the owner should know, in order. `list` must be empty; its memory is used for what
+  /// comes next.
+  package mutating func takeNews(into list: inout [News]) { swap(&news, &list) }
+
+  /// The same, one by one.
   package mutating func takeNews(_ body: (News) -> Void) {
-    guard !news.isEmpty else { return }
-    let taken = news
-    news.removeAll(keepingCapacity: news.count <= 1_024)
+    var taken: [News] = []
+    takeNews(into: &taken)
     for one in taken { body(one) }
   }
 
