@@ -9,8 +9,32 @@ struct PeerClaim {
   let message: ChatMessage
   /// By contact, as one may take another name meanwhile; with the name that it was said to.
   var recipients: [(contact: Int32, name: MemberName)]
-  var states: [Int32: DeliveryState] = [:]
+  /// What is known, but for those who have it: that is what becomes of nearly all.
+  private(set) var exceptions: [Int32: DeliveryState] = [:]
+  /// For how many something is known.
+  private(set) var known = 0
   var isOnDisk = false
+
+  var isComplete: Bool { isOnDisk && known >= recipients.count }
+
+  /// What is known of one recipient is this from now on. Returns whether all is known then.
+  mutating func note(_ contact: Int32, _ state: DeliveryState) -> Bool {
+    let before: DeliveryState?
+    switch state {
+    case .delivered: before = exceptions.isEmpty ? nil : exceptions.removeValue(forKey: contact)
+    case .sent, .takenOver, .relayed, .waiting, .failed:
+      before = exceptions.updateValue(state, forKey: contact)
+    }
+    if before == nil { known += 1 }
+    return isComplete
+  }
+
+  mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
+    guard let index = recipients.firstIndex(where: { $0.contact == contact }) else { return }
+    let new = number(index)
+    recipients[index].contact = new
+    exceptions[new] = exceptions.removeValue(forKey: contact)
+  }
 }
 
 extension Peer {
@@ -34,54 +58,53 @@ extension Peer {
       let id = MessageID(stream: streams[stream].id, sequence: sequence)
     else { return }
     let claim = streams[stream].messages[index].claim
-    if claims[claim] != nil {
-      claims[claim]!.states[contact] = state
-      return settle(claim)
+    if claim != 0, let isComplete = claims[claim]?.note(contact, state) {
+      if isComplete { answer(claim) }
+      return
     }
     news.append(.delivery(id, streams[stream].conversation, name, state))
   }
 
   /// In claims a contact has another number from now on, which may depend on its place in each.
   mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
-    for claim in claims.keys {
-      guard let index = claims[claim]!.recipients.firstIndex(where: { $0.contact == contact })
-      else { continue }
-      let new = number(index)
-      claims[claim]!.recipients[index].contact = new
-      claims[claim]!.states[new] = claims[claim]!.states.removeValue(forKey: contact)
-    }
+    for claim in claims.keys { claims[claim]!.renumber(contact, number) }
   }
 
-  /// Answers if all is known.
+  /// The message is on the disk: it is answered if all is known.
   mutating func settle(_ number: UInt64) {
-    guard var claim = claims[number] else { return }
-    if let id = claim.message.id, let stream = streamsByID[id.stream], !claim.isOnDisk {
-      claim.isOnDisk =
-        position(of: id.sequence, in: stream).map { streams[stream].messages[$0].isOnDisk } ?? true
-      claims[number] = claim
-    }
-    guard claim.isOnDisk, claim.states.count >= claim.recipients.count else { return }
-    answer(number, claim)
+    claims[number]?.isOnDisk = true
+    if claims[number]?.isComplete == true { answer(number) }
   }
 
   /// The time is over.
   mutating func settleAll(_ number: UInt64) {
-    settle(number)
-    guard var claim = claims[number], claim.isOnDisk || isShuttingDown else {
-      // The disk is slow: the answer waits for it, as an answer says that it is there.
-      if claims[number] != nil { schedule(after: Limits.claimMicroseconds, .claim(number)) }
-      return
+    guard let claim = claims[number] else { return }
+    // Where the disk is slow the answer waits for it, as an answer says that it is there.
+    guard claim.isOnDisk || isShuttingDown else {
+      return schedule(after: Limits.claimMicroseconds, .claim(number))
     }
-    for (contact, _) in claim.recipients where claim.states[contact] == nil {
-      claim.states[contact] = .underWay
-    }
-    answer(number, claim)
+    answer(number)
   }
 
-  private mutating func answer(_ number: UInt64, _ claim: PeerClaim) {
-    claims[number] = nil
-    let entries = claim.recipients.compactMap { contact, name in
-      claim.states[contact].map { Receipt.Entry(name, $0) }
+  /// What is known of a recipient.
+  private func state(_ contact: Int32, _ claim: PeerClaim) -> DeliveryState {
+    if let exception = claim.exceptions[contact] { return exception }
+    guard !claim.isComplete, let id = claim.message.id else { return .delivered }
+    return isWaiting(id, for: contact) ? .underWay : .delivered
+  }
+
+  /// Whether that message waits for that contact.
+  func isWaiting(_ id: MessageID, for contact: Int32) -> Bool {
+    guard let stream = streamsByID[id.stream], contacts.holds(contact),
+      let lane = lane(of: contact, stream)
+    else { return false }
+    return lanes[lane].position(of: id.sequence) != nil
+  }
+
+  private mutating func answer(_ number: UInt64) {
+    guard let claim = claims.removeValue(forKey: number) else { return }
+    let entries = claim.recipients.map { contact, name in
+      Receipt.Entry(name, state(contact, claim))
     }
     let receipt = News.Answer.receipt(Receipt(message: claim.message, entries: entries))
     switch claim.mouth {

@@ -30,6 +30,18 @@ struct Outgoing {
   var holders = 0
   /// Who waits to hear what becomes of it; 0: nobody.
   var claim: UInt64 = 0
+  /// Its line as it was encoded last.
+  var line = EncodedLine()
+}
+
+/// Where a message's line lies in the buffer of a round, so that it is encoded once for all links on
+/// which it is the same.
+struct EncodedLine {
+  /// That of the FanOut; another one: it is not there any more.
+  var round: UInt64 = 0
+  /// The number that it names as the one before it; 0: none.
+  var previous: UInt64 = 0
+  var range = 0..<0
 }
 
 /// A stream on its way to one contact.
@@ -60,6 +72,16 @@ struct PeerLane {
   /// When something of it was last handed to the server, and how often that led to no receipt.
   var relayedAt: Int64 = 0
   var unanswered = 0
+
+  /// Where a message is in the queue, in which numbers rise.
+  func position(of sequence: UInt64) -> Int? {
+    var (low, high) = (0, queue.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if queue[middle].sequence < sequence { low = middle + 1 } else { high = middle }
+    }
+    return low < queue.count && queue[low].sequence == sequence ? low : nil
+  }
 }
 
 // MARK: - Saying something
@@ -200,9 +222,7 @@ extension Peer {
   /// It could not be written: it was never said.
   mutating func isNotSaid(_ stream: Int32, _ sequence: UInt64) {
     for lane in streams[stream].lanes {
-      guard let index = lanes[lane].queue.lastIndex(where: { $0.sequence == sequence }) else {
-        continue
-      }
+      guard let index = lanes[lane].position(of: sequence) else { continue }
       lanes[lane].queue.remove(at: index)
       release(sequence, of: stream, from: lanes[lane].contact)
       // It may be the last thing that a stranger was kept for.

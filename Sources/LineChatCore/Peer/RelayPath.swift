@@ -132,7 +132,7 @@ extension Peer {
         relayPauses(contact)
       } else if plain.contains(name) {
         wasSent(sequence, lane)
-      } else if let index = lanes[lane].queue.firstIndex(where: { $0.sequence == sequence }),
+      } else if let index = lanes[lane].position(of: sequence),
         lanes[lane].queue[index].told != .relayed
       {
         lanes[lane].queue[index].told = .relayed
@@ -159,8 +159,8 @@ extension Peer {
   private func lanesUnderWay(_ sequence: UInt64, _ handed: [Handed]) -> [Int32] {
     handed.filter { one in
       guard lanes.holds(one.lane), lanes[one.lane].attempt == one.attempt else { return false }
-      let sent = lanes[one.lane].queue.prefix(lanes[one.lane].sent)
-      return lanes[one.lane].path == .relay && sent.contains { $0.sequence == sequence }
+      guard lanes[one.lane].path == .relay else { return false }
+      return lanes[one.lane].position(of: sequence).map { $0 < lanes[one.lane].sent } ?? false
     }.map(\.lane)
   }
 
