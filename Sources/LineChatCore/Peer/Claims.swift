@@ -4,7 +4,8 @@
 
 import LineProtocol
 
-struct PeerClaim {
+/// An object, so that noting a receipt in it copies nothing.
+final class PeerClaim {
   let mouth: Mouth
   let message: ChatMessage
   /// By contact, as one may take another name meanwhile; with the name that it was said to.
@@ -15,10 +16,17 @@ struct PeerClaim {
   private(set) var known = 0
   var isOnDisk = false
 
+  init(_ message: ChatMessage, _ recipients: [(contact: Int32, name: MemberName)], for mouth: Mouth)
+  {
+    self.mouth = mouth
+    self.message = message
+    self.recipients = recipients
+  }
+
   var isComplete: Bool { isOnDisk && known >= recipients.count }
 
   /// What is known of one recipient is this from now on. Returns whether all is known then.
-  mutating func note(_ contact: Int32, _ state: DeliveryState) -> Bool {
+  func note(_ contact: Int32, _ state: DeliveryState) -> Bool {
     let before: DeliveryState?
     switch state {
     case .delivered: before = exceptions.isEmpty ? nil : exceptions.removeValue(forKey: contact)
@@ -29,7 +37,7 @@ struct PeerClaim {
     return isComplete
   }
 
-  mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
+  func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
     guard let index = recipients.firstIndex(where: { $0.contact == contact }) else { return }
     let new = number(index)
     recipients[index].contact = new
@@ -45,7 +53,7 @@ extension Peer {
     guard mouth != .call(0) else { return 0 }
     let number = nextNumber()
     claims[number] = PeerClaim(
-      mouth: mouth, message: message, recipients: recipients.map { ($0, contacts[$0].member.name) })
+      message, recipients.map { ($0, contacts[$0].member.name) }, for: mouth)
     schedule(after: Limits.claimMicroseconds, .claim(number))
     return number
   }
@@ -53,27 +61,27 @@ extension Peer {
   /// What has become of a message for the recipient of a lane.
   mutating func tell(_ sequence: UInt64, of lane: Int32, _ state: DeliveryState) {
     let (stream, contact) = (lanes[lane].stream, lanes[lane].contact)
-    let name = contacts[contact].member.name
-    guard let index = position(of: sequence, in: stream),
-      let id = MessageID(stream: streams[stream].id, sequence: sequence)
-    else { return }
+    guard let index = position(of: sequence, in: stream) else { return }
     let claim = streams[stream].messages[index].claim
-    if claim != 0, let isComplete = claims[claim]?.note(contact, state) {
-      if isComplete { answer(claim) }
+    if claim != 0, let waiting = claims[claim] {
+      if waiting.note(contact, state) { answer(claim) }
       return
     }
-    news.append(.delivery(id, streams[stream].conversation, name, state))
+    guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
+    news.append(
+      .delivery(id, streams[stream].conversation, contacts[contact].member.name, state))
   }
 
   /// In claims a contact has another number from now on, which may depend on its place in each.
   mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
-    for claim in claims.keys { claims[claim]!.renumber(contact, number) }
+    for claim in claims.values { claim.renumber(contact, number) }
   }
 
   /// The message is on the disk: it is answered if all is known.
   mutating func settle(_ number: UInt64) {
-    claims[number]?.isOnDisk = true
-    if claims[number]?.isComplete == true { answer(number) }
+    guard let claim = claims[number] else { return }
+    claim.isOnDisk = true
+    if claim.isComplete { answer(number) }
   }
 
   /// The time is over.

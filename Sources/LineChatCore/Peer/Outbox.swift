@@ -142,9 +142,9 @@ extension Peer {
     _ text: String, _ conversation: Conversation, to recipients: [Int32], for mouth: Mouth
   ) {
     let verb: Verb = if case .group = conversation { .msg } else { .pm }
-    let text = Array(text.utf8)
-    let body = Record { $0.append(conversation, text) }.line
-    guard body.count < min(uplink.lineBytesMax, configuration.lineBytesMax) else {
+    let (said, text) = (text, Array(text.utf8))
+    let body = conversation.requestBytes + text.count
+    guard body < min(uplink.lineBytesMax, configuration.lineBytesMax) else {
       return refuse(
         Refusal(
           .lineTooLong, verb,
@@ -156,8 +156,8 @@ extension Peer {
       return handOver(
         ChatMessage(
           from: Member(name: name, place: place), conversation: conversation,
-          text: String(decoding: text, as: UTF8.self), timeMicroseconds: time,
-          receivedMicroseconds: time, path: .own), body, to: recipients, for: mouth)
+          text: said, timeMicroseconds: time, receivedMicroseconds: time, path: .own),
+        Record { $0.append(conversation, text) }.line, to: recipients, for: mouth)
     }
     guard outboxBytes + cost(text.count, recipients.count) <= Limits.outboxBytes,
       outboxMessages < Limits.outboxMessages
@@ -175,17 +175,16 @@ extension Peer {
     guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
     let message = ChatMessage(
       id: id, from: Member(name: name, place: place), conversation: conversation,
-      text: String(decoding: text, as: UTF8.self),
-      timeMicroseconds: stamp, receivedMicroseconds: stamp, path: .own)
+      text: said, timeMicroseconds: stamp, receivedMicroseconds: stamp, path: .own)
     let claim = openClaim(message, recipients, for: mouth)
     add(Outgoing(stamp: stamp, text: text, claim: claim), sequence, to: stream, recipients)
     let (name, place) = (name, place)
     persist(
-      Record { buffer in
+      Record(through: scratch) { buffer in
         buffer.append(messageTags: id, stamp)
         buffer.append(" ")
         appendSource(buffer, Member(name: name, place: place))
-        body.withUnsafeBytes { buffer.append($0) }
+        buffer.append(conversation, text)
       }, .said(stream, sequence, message, mouth))
   }
 
@@ -362,6 +361,16 @@ extension Peer {
     isHeldBack.remove(other)
     contacts.remove(other)
     contacts.reuse(other)
+  }
+}
+
+extension Conversation {
+  /// Bytes of a request to say something there, but for the text: of `MSG lobby ` or `PM bob `.
+  var requestBytes: Int {
+    switch self {
+    case .group(let group): 5 + group.byteCount
+    case .person(let name): 4 + name.byteCount
+    }
   }
 }
 

@@ -50,11 +50,9 @@ extension Peer {
   /// saying which it was, and what is behind it would wait for ever.
   private func tooLong(_ sequence: UInt64, of stream: Int32) -> String? {
     guard let index = position(of: sequence, in: stream) else { return nil }
-    let text = streams[stream].messages[index].text
-    let conversation = streams[stream].conversation
-    guard Record({ $0.append(conversation, text) }).line.count >= uplink.lineBytesMax else {
-      return nil
-    }
+    let bytes =
+      streams[stream].conversation.requestBytes + streams[stream].messages[index].text.count
+    guard bytes >= uplink.lineBytesMax else { return nil }
     return "the server takes lines of at most \(uplink.lineBytesMax) bytes"
   }
 
