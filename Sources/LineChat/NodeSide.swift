@@ -22,7 +22,7 @@ struct NodeSide {
   var search: ServerSearch?
   /// Where the others reach this node, as the server says it.
   var place: Place?
-  /// What the owner is being told; its memory goes back and forth between here and the core.
+  /// Empty: memory for what the owner is told, which goes back and forth between here and the core.
   var news: [News] = []
 
   init(
@@ -87,10 +87,12 @@ extension Peer: DrivenCore {
 
   static func settled(_ loop: Loop<Peer>) -> Bool {
     guard loop.core.hasNews else { return false }
-    loop.core.takeNews(into: &loop.side.news)
-    let all = loop.side.news
+    var all: [News] = []
+    swap(&all, &loop.side.news)
+    loop.core.takeNews(into: &all)
     defer {
-      loop.side.news.removeAll(keepingCapacity: all.count <= MachineLimits.newsKept)
+      all.removeAll(keepingCapacity: all.count <= MachineLimits.newsKept)
+      swap(&all, &loop.side.news)
     }
     var isCoreTold = false
     for news in all {

@@ -62,7 +62,12 @@ extension Peer {
   mutating func tell(_ sequence: UInt64, of lane: Int32, _ state: DeliveryState) {
     let (stream, contact) = (lanes[lane].stream, lanes[lane].contact)
     guard let index = position(of: sequence, in: stream) else { return }
-    let claim = streams[stream].messages[index].claim
+    tell(sequence, of: stream, contact, state, claim: streams[stream].messages[index].claim)
+  }
+
+  mutating func tell(
+    _ sequence: UInt64, of stream: Int32, _ contact: Int32, _ state: DeliveryState, claim: UInt64
+  ) {
     if claim != 0, let waiting = claims[claim] {
       if waiting.note(contact, state) { answer(claim) }
       return

@@ -32,6 +32,20 @@ struct Outgoing {
   var claim: UInt64 = 0
   /// Its line as it was encoded last.
   var line = EncodedLine()
+
+  /// One recipient less. Returns the bytes of the text where that was the last one: between two that are
+  /// waited for, only a message's number is needed.
+  mutating func release() -> Int {
+    holders -= 1
+    guard holders == 0 else { return 0 }
+    defer { text = [] }
+    return text.count
+  }
+
+  /// The same for one that is on the disk, with who waits to hear of it; nil: it is not there yet.
+  mutating func releaseIfOnDisk() -> (bytes: Int, claim: UInt64)? {
+    isOnDisk ? (release(), claim) : nil
+  }
 }
 
 /// Where a message's line lies in the buffer of a round, so that it is encoded once for all links on
@@ -302,12 +316,7 @@ extension Peer {
     contacts[contact].waiting -= 1
     outboxBytes -= 24
     guard let index = position(of: sequence, in: stream) else { return }
-    streams[stream].messages[index].holders -= 1
-    // Between two that are waited for, only its number is needed.
-    if streams[stream].messages[index].holders == 0 {
-      outboxBytes -= streams[stream].messages[index].text.count
-      streams[stream].messages[index].text = []
-    }
+    outboxBytes -= streams[stream].messages[index].release()
   }
 
   /// Messages that nobody waits for go, the oldest first.

@@ -132,15 +132,7 @@ extension Peer {
     contacts[contact].movedAt = time
     contacts[contact].relayFailures = 0
     lanes[lane].unanswered = 0
-    var last: UInt64 = 0
-    while let first = lanes[lane].queue.first, first.sequence <= id.sequence,
-      let index = position(of: first.sequence, in: stream),
-      streams[stream].messages[index].isOnDisk
-    {
-      takeFirst(of: lane, .delivered)
-      last = first.sequence
-      counters.acknowledged += 1
-    }
+    let last = takeDelivered(of: lane, through: id.sequence)
     if last > 0 {
       noteDone(contact, stream, through: last, failure: nil)
       lanes[lane].resentFor = nil
@@ -149,6 +141,30 @@ extension Peer {
       markDirty(contact)
     }
     if isLacking { sendAgain(lane, contact, for: id.sequence) }
+  }
+
+  /// Takes the messages up to that number from the head of a lane: the recipient has them. Returns the
+  /// number of the last of them, or 0. Each is touched once, as every message comes through here once for
+  /// each of its recipients.
+  private mutating func takeDelivered(of lane: Int32, through number: UInt64) -> UInt64 {
+    let (stream, contact) = (lanes[lane].stream, lanes[lane].contact)
+    var (last, count, bytes) = (UInt64(0), 0, 0)
+    while let entry = lanes[lane].queue.first, entry.sequence <= number,
+      let index = position(of: entry.sequence, in: stream),
+      let released = streams[stream].messages[index].releaseIfOnDisk()
+    {
+      lanes[lane].queue.removeFirst()
+      outboxBytes -= released.bytes + 24
+      last = entry.sequence
+      if count < lanes[lane].sent { bytes += entry.bytes }
+      count += 1
+      tell(entry.sequence, of: stream, contact, .delivered, claim: released.claim)
+    }
+    contacts[contact].waiting -= count
+    counters.acknowledged += count
+    lanes[lane].sent = max(0, lanes[lane].sent - count)
+    if lanes[lane].path == .direct { lanes[lane].sentBytes -= bytes }
+    return last
   }
 
   /// What it was sent does not follow on its own number. Once for each such number, as everything under
