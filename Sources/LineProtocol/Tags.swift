@@ -136,12 +136,9 @@ public struct Tags: Hashable, Sendable, Sequence {
     return TextCheck.firstFault(in: buffer.bytes) == nil
   }
 
-  /// Gives `parse` a tag's value with its escapes resolved.
-  package static func read<Value>(
-    _ value: UnsafeRawBufferPointer, _ parse: (UnsafeRawBufferPointer) -> Value?
-  ) -> Value? {
-    guard value.place(of: 0x5C) != nil else { return parse(value) }
-    return withBytes(of: unescape(value), parse)
+  /// A tag's value with its escapes resolved; nil where there are none, and it is as it stands.
+  package static func unescaped(_ value: UnsafeRawBufferPointer) -> [UInt8]? {
+    value.place(of: 0x5C) == nil ? nil : Array(unescape(value).utf8)
   }
 
   private static func unescape(_ value: UnsafeRawBufferPointer) -> String {

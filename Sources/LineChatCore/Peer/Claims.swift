@@ -143,13 +143,17 @@ extension Peer {
         reason = why
       }
     }
-    var tags = Tags()
-    tags["msgid"] = claim.message.id?.description
-    tags["waiting"] = list(waiting)
-    tags["failed"] = list(failed)
+    let id = claim.message.id
+    func tags() -> Tags {
+      var tags = Tags()
+      tags["msgid"] = id?.description
+      tags["waiting"] = Peer.list(waiting)
+      tags["failed"] = Peer.list(failed)
+      return tags
+    }
     switch claim.message.conversation {
     case .group(let group):
-      answer(claim.mouth, verb: .msg, tags: tags) { buffer in
+      answer(claim.mouth, verb: .msg, tags: tags()) { buffer in
         buffer.append(group)
         buffer.append(" ")
         buffer.append(decimal: handed)
@@ -164,7 +168,7 @@ extension Peer {
       guard failed.isEmpty else {
         return refuse(Refusal(.noSuchPeer, .pm, reason), to: claim.mouth)
       }
-      answer(claim.mouth, verb: .pm, tags: tags) { buffer in
+      answer(claim.mouth, verb: .pm, tags: tags()) { buffer in
         buffer.append(name)
         if !waiting.isEmpty { buffer.append(" kept") }
       }
@@ -172,7 +176,7 @@ extension Peer {
   }
 
   /// As many names as a tag should have.
-  private func list(_ names: [MemberName]) -> String? {
+  private static func list(_ names: [MemberName]) -> String? {
     guard !names.isEmpty else { return nil }
     let shown = names.prefix(Limits.namesInTag).map(\.description).joined(separator: ",")
     return names.count > Limits.namesInTag ? shown + ",…" : shown

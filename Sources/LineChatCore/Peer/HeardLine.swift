@@ -54,18 +54,25 @@ struct HeardLine {
 
   private mutating func take(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     if key.equals("msgid") {
-      id = Tags.read(value) { MessageID(bytes: $0) }
+      id = HeardLine.read(value) { MessageID(bytes: $0) }
     } else if key.equals("time") {
-      time = Tags.read(value) { Timestamp.microseconds($0) }
+      time = HeardLine.read(value) { Timestamp.microseconds($0) }
     } else if key.equals("prev") {
-      prev = Tags.read(value) { UInt64(String(decoding: $0, as: UTF8.self)) }
+      prev = HeardLine.read(value) { UInt64(String(decoding: $0, as: UTF8.self)) }
     } else if key.equals("version") {
-      version = Tags.read(value) { RosterVersion(bytes: $0) }
+      version = HeardLine.read(value) { RosterVersion(bytes: $0) }
     } else if key.equals("group") {
-      group = Tags.read(value) { GroupName(bytes: $0) }
+      group = HeardLine.read(value) { GroupName(bytes: $0) }
     } else if key.equals("label") {
       label = value
     }
+  }
+
+  private static func read<Value>(
+    _ value: UnsafeRawBufferPointer, _ parse: (UnsafeRawBufferPointer) -> Value?
+  ) -> Value? {
+    guard let plain = Tags.unescaped(value) else { return parse(value) }
+    return plain.withUnsafeBytes(parse)
   }
 
   var verb: Verb {
@@ -83,7 +90,9 @@ struct HeardLine {
     }
   }
 
-  var labelText: String? { label.flatMap { Tags.read($0) { String(decoding: $0, as: UTF8.self) } } }
+  var labelText: String? {
+    label.flatMap { HeardLine.read($0) { String(decoding: $0, as: UTF8.self) } }
+  }
 
   /// Appends the request itself: `MSG lobby hi`.
   func append(to buffer: ByteBuffer) {
