@@ -247,6 +247,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
         log.record(event, now: now.monotonicMicroseconds) { self.connection(of: $0)?.peer }
       }
     }
+    handIn()
   }
 
   private var counters: MachineCounters {

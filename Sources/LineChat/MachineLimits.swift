@@ -154,6 +154,9 @@ package enum MachineLimits {
   /// Addresses of a server that are dialled, at two seconds each.
   static let serverAddresses = 8
 
+  /// Room kept for news of a node from one round to the next: those of a round under load.
+  static let newsKept = 4_096
+
   /// How often a node looks whether its machine has other addresses. With the server to be dialled
   /// after it, a laptop that has come into another network is back within five seconds.
   static let addressLookMicroseconds: Int64 = 3_000_000

@@ -94,6 +94,27 @@ package final class FanOut {
     append(Segment(channel: Self.replies, start: start, end: end, next: -1), to: session)
   }
 
+  /// Encodes a line that several sessions are to get, and returns where it lies. It lies there in this
+  /// round; `number` tells rounds apart.
+  func encode(_ encode: (ByteBuffer) -> Void) -> Range<Int> {
+    precondition(!isEnding, "nothing may be said while a round is being written")
+    let start = replyBuffer.count
+    encode(replyBuffer)
+    return start..<replyBuffer.count
+  }
+
+  /// Sends a session what was encoded in this round. It costs no more than the note where that lies.
+  func send(_ range: Range<Int>, to session: UInt32) {
+    let sum = Int(outlets[Int(session)].replyBytes) + range.count
+    outlets[Int(session)].replyBytes = Int32(clamping: sum)
+    append(
+      Segment(channel: Self.replies, start: range.lowerBound, end: range.upperBound, next: -1),
+      to: session)
+  }
+
+  /// Rises with each round.
+  var number: UInt64 { round }
+
   /// Appends a line to a channel: every subscriber gets it but the one in `slot`.
   func publish(to channel: Int32, except slot: Int32?, _ encode: (ByteBuffer) -> Void) {
     precondition(!isEnding, "nothing may be said while a round is being written")

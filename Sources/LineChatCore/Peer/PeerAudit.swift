@@ -321,10 +321,15 @@ extension Peer {
     for (number, claim) in claims {
       audit.hold(hasDeadline(.claim(number)), "a sender waits for ever")
       audit.hold(
-        claim.states.keys.allSatisfy { state in
+        claim.exceptions.keys.allSatisfy { state in
           claim.recipients.contains { $0.contact == state }
         },
         "a sender is told of somebody else")
+      let known = claim.recipients.count { contact, _ in
+        claim.exceptions[contact] != nil
+          || claim.message.id.map { isWaiting($0, for: contact) } != true
+      }
+      audit.hold(known == claim.known, "\(known) recipients are known of, not \(claim.known)")
     }
     audit.hold(
       startedAt == nil || isShuttingDown

@@ -174,7 +174,7 @@ extension Peer {
       let stream = streamsByID[id.stream], let lane = lane(of: contact, stream)
     else { return }
     if line.tags["only"] != nil {
-      if let index = lanes[lane].queue.firstIndex(where: { $0.sequence == id.sequence }) {
+      if let index = lanes[lane].position(of: id.sequence) {
         lanes[lane].queue.remove(at: index)
         release(id.sequence, of: stream, from: contact)
       }

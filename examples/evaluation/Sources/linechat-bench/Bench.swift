@@ -11,7 +11,10 @@ struct Bench: ParsableCommand {
     discussion: """
       Figures are of this machine at this moment. Compare rows of one run, not of two.
       """,
-    subcommands: [FanOut.self, ManyToMany.self, Idle.self, Churn.self, Typing.self, Recovery.self])
+    subcommands: [
+      FanOut.self, ManyToMany.self, Idle.self, Churn.self, Typing.self, Recovery.self, Direct.self,
+      Away.self,
+    ])
 }
 
 /// What keeps a measurement from being made, for a person.

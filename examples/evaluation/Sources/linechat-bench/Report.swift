@@ -14,6 +14,8 @@ struct Row: Codable {
   var lost: Int?
   /// What came more than once, or was nothing that was sent.
   var wrong: Int?
+  /// What came behind something later of the same sender.
+  var outOfOrder: Int?
   var perSecond: Double?
   var megabytesPerSecond: Double?
   var p50Microseconds: Double?
@@ -29,6 +31,9 @@ struct Row: Codable {
   /// Processor time of the measured process, in seconds.
   var cpuSeconds: Double?
   var cpuSecondsPerMillion: Double?
+  /// The same of those that hear, all together, and of the server behind them.
+  var receiversCPUSecondsPerMillion: Double?
+  var serverCPUSecondsPerMillion: Double?
   var cpuMicrosecondsPerMessage: Double?
   /// Of one connection: to open it (and whatever else the workload does), and what it takes up.
   var openCPUMicroseconds: Double?
@@ -61,6 +66,7 @@ struct Row: Codable {
     ("workload", { $0.workload }), ("setting", { $0.setting }),
     ("sent", { $0.sent.map(String.init) }), ("delivered", { $0.delivered.map(String.init) }),
     ("lost", { $0.lost.map(String.init) }), ("wrong", { $0.wrong.map(String.init) }),
+    ("out of order", { $0.outOfOrder.map(String.init) }),
     ("per second", { number($0.perSecond, 0) }),
     ("MB/s", { number($0.megabytesPerSecond, 0) }),
     ("p50 us", { number($0.p50Microseconds, 0) }), ("p90 us", { number($0.p90Microseconds, 0) }),
@@ -70,6 +76,8 @@ struct Row: Codable {
     ("MiB memory", { number($0.memoryMebibytes, 1) }),
     ("MiB on disk", { number($0.diskMebibytes, 1) }), ("CPU s", { number($0.cpuSeconds, 3) }),
     ("CPU s per million", { number($0.cpuSecondsPerMillion, 4) }),
+    ("receivers' CPU s per million", { number($0.receiversCPUSecondsPerMillion, 4) }),
+    ("server's CPU s per million", { number($0.serverCPUSecondsPerMillion, 4) }),
     ("CPU us per message", { number($0.cpuMicrosecondsPerMessage, 0) }),
     ("CPU us each", { number($0.openCPUMicroseconds, 0) }),
     ("B per connection", { number($0.bytesPerConnection, 0) }),
