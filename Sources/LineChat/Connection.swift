@@ -7,6 +7,8 @@
 //     takes no lines from here; output only where the kernel refused it.
 //   - The stream to the other side consists of whole lines, also where most of it is dropped.
 //   - It decides nothing: what its calls meant for the session is the loop's affair.
+//
+// Why exclusive access is not checked at run time is said in Loop.
 
 import Glibc
 import LineChatCore
@@ -40,41 +42,41 @@ final class Connection {
   /// Valid as long as `hasSession`.
   let session: SessionID?
 
-  var reader: LineReader
+  @exclusivity(unchecked) var reader: LineReader
   /// Input behind a line that keeps the core busy; at most one read's worth.
-  var leftover: ByteBuffer?
+  @exclusivity(unchecked) var leftover: ByteBuffer?
   /// Output that the kernel refused, from `backlogStart` on.
-  private var backlog: ByteBuffer?
-  private var backlogStart = 0
+  @exclusivity(unchecked) private var backlog: ByteBuffer?
+  @exclusivity(unchecked) private var backlogStart = 0
 
   /// When something must have happened, on the monotonic clock; what it is depends on the stage.
-  var deadline: Int64 = 0
-  var stage: Stage
-  var interest: Poller.Interest
+  @exclusivity(unchecked) var deadline: Int64 = 0
+  @exclusivity(unchecked) var stage: Stage
+  @exclusivity(unchecked) var interest: Poller.Interest
 
   /// The core takes no lines at the moment.
-  var isHeld = false
+  @exclusivity(unchecked) var isHeld = false
   /// It has sent more lines than it may, and is not read from for a moment.
-  var isPaced = false
-  var account = Pace.Account()
+  @exclusivity(unchecked) var isPaced = false
+  @exclusivity(unchecked) var account = Pace.Account()
   /// The other side has sent its last byte, and it has been read.
-  var inputHasEnded = false
+  @exclusivity(unchecked) var inputHasEnded = false
   /// The core has been told that.
-  var endIsTold = false
+  @exclusivity(unchecked) var endIsTold = false
   /// The other side is gone. What it had sent is still carried out; what is due to it is thrown away.
-  var isDeaf = false
+  @exclusivity(unchecked) var isDeaf = false
   /// It went without an orderly end: half a line at the end of its input means nothing.
-  var wasReset = false
+  @exclusivity(unchecked) var wasReset = false
   /// Dropped as a slow consumer: at the deadline it is reset.
-  var isSlow = false
+  @exclusivity(unchecked) var isSlow = false
   /// Since the deadline was set, the other side has taken something.
-  var hasProgressed = false
+  @exclusivity(unchecked) var hasProgressed = false
   /// The kernel has no memory; not to be asked again before the pause is over.
-  var isResting = false
+  @exclusivity(unchecked) var isResting = false
   /// In the loop's list of those whose output has been written.
-  var isListedAsDrained = false
+  @exclusivity(unchecked) var isListedAsDrained = false
   /// The first byte of the backlog is not the first of its line.
-  private var backlogStartsInLine = false
+  @exclusivity(unchecked) private var backlogStartsInLine = false
 
   init(
     _ descriptor: consuming Descriptor, _ peer: PeerAddress, slot: Poller.Slot, session: SessionID?,

@@ -20,6 +20,9 @@ package enum MachineLimits {
   /// more. One large socket buffer.
   static let pausingBacklogBytes = 65_536
 
+  /// So many wishes of the core are an ordinary round's: the memory of more is given back.
+  static let effectsKept = 1_024
+
   /// Memory that pieces are gathered in where a connection's output is scattered.
   static let gatheringBytes = 65_536
 

@@ -53,9 +53,20 @@ package protocol Core: ~Copyable {
   // MARK: What is to be done
 
   var hasEffects: Bool { get }
-  mutating func takeEffects(_ body: (Effect) -> Void)
+  /// Hands out what is to be done, in order. `list` must be empty; its memory is used for what comes
+  /// next.
+  mutating func takeEffects(into list: inout [Effect])
   mutating func endRound(
     _ body: (_ session: UInt32, _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void)
+}
+
+extension Core where Self: ~Copyable {
+  /// The same, one by one.
+  package mutating func takeEffects(_ body: (Effect) -> Void) {
+    var taken: [Effect] = []
+    takeEffects(into: &taken)
+    for effect in taken { body(effect) }
+  }
 }
 
 /// The two ends of a connection that was dialled, where they have addresses.

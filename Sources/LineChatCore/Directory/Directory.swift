@@ -364,13 +364,7 @@ extension Directory {
     }
   }
 
-  /// Hands out what is to be done, in order.
-  package mutating func takeEffects(_ body: (Effect) -> Void) {
-    guard !effects.isEmpty else { return }
-    let taken = effects
-    effects.removeAll(keepingCapacity: effects.count <= 1_024)
-    for effect in taken { body(effect) }
-  }
+  package mutating func takeEffects(into list: inout [Effect]) { swap(&effects, &list) }
 
   package var hasEffects: Bool { !effects.isEmpty }
 
