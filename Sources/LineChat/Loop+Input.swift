@@ -50,6 +50,16 @@ extension Loop where C: ~Copyable {
     return max(0, count)
   }
 
+  /// Who connects mostly says something at once. Where it is there already, the greeting and the first
+  /// replies go out together, and a round is saved.
+  func hearNewcomers(_ budget: inout Int) {
+    for slot in newcomers where budget > 0 {
+      guard let connection = connection(at: slot), connection.stage == .open else { continue }
+      budget -= read(connection)
+      if core.fanOut.roundBytes > MachineLimits.roundBytes { settle() }
+    }
+  }
+
   /// A connection that was dialled, and that the core has nothing more to say to, may still say
   /// something. The lines of one read are few enough to be taken all at once.
   private func hear(_ connection: Connection) -> Int {

@@ -64,6 +64,8 @@ final class Loop<C: DrivenCore & ~Copyable> {
   @exclusivity(unchecked) var finishing: [Connection] = []
   /// Connections that leave the loop in this round.
   @exclusivity(unchecked) var leaving: [Connection] = []
+  /// Slots of connections that were accepted in this round.
+  @exclusivity(unchecked) var newcomers: [Poller.Slot] = []
   /// Slots of connections that had to be written empty for the core to go on, and are.
   @exclusivity(unchecked) var drained: [Poller.Slot] = []
   /// Slots of connections for which the kernel had no memory.
@@ -179,6 +181,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
 
   private func serveReady() {
     var budget = MachineLimits.readBytesPerRound
+    defer { newcomers.removeAll(keepingCapacity: true) }
     for entry in poller.ready {
       if let connection = connection(at: entry.slot) {
         guard budget > 0 else { return poller.begin(with: entry.slot) }
@@ -193,6 +196,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
         accept(from: listener)
       }
     }
+    hearNewcomers(&budget)
   }
 
   func connection(at slot: Poller.Slot) -> Connection? {
