@@ -56,6 +56,14 @@ package struct Directory: ~Copyable, Core {
     package var linesPerSecondMax = 0
 
     package init() {}
+
+    fileprivate var greeting: (before: [UInt8], behind: [UInt8]) {
+      let id = hexadecimal(serverID)
+      return (
+        Array("INFO \(program) \(version) protocol=1 server=\(id) you=".utf8),
+        Array(" max-line=\(lineBytesMax) help=HELP\n".utf8)
+      )
+    }
   }
 
   /// What keeps a session from accepting lines.
@@ -136,6 +144,8 @@ package struct Directory: ~Copyable, Core {
   }
 
   let configuration: Configuration
+  /// What everybody is told first, around the name that they get.
+  let greeting: (before: [UInt8], behind: [UInt8])
   package let fanOut = FanOut()
   package var machine = MachineCounters()
 
@@ -204,6 +214,7 @@ package struct Directory: ~Copyable, Core {
 
   package init(_ configuration: Configuration) {
     self.configuration = configuration
+    greeting = configuration.greeting
     random = SplitMix64(state: configuration.seed)
   }
 }
