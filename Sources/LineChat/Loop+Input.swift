@@ -23,7 +23,7 @@ extension Loop where C: ~Copyable {
       if entry.isHangUp { hungUp(connection) }
       return 0
     case .finishing: return hear(connection)
-    case .closing, .lingering: return discard(connection, entry)
+    case .closing, .lingering: return discard(connection, isHangUp: entry.isHangUp)
     case .dialling, .gone: return 0
     }
   }
@@ -268,11 +268,11 @@ extension Loop where C: ~Copyable {
   }
 
   /// After the session's end: reads on so that the other side is not reset, and forgets it.
-  private func discard(_ connection: Connection, _ entry: Poller.Readiness) -> Int {
+  func discard(_ connection: Connection, isHangUp: Bool) -> Int {
     let count = connection.inputHasEnded ? 0 : receive(connection)
     if count == 0 {
       connection.inputHasEnded = true
-      if connection.stage == .lingering || entry.isHangUp {
+      if connection.stage == .lingering || isHangUp {
         release(connection)
       } else {
         refresh(connection)

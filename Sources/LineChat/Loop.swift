@@ -71,6 +71,9 @@ final class Loop<C: DrivenCore & ~Copyable> {
   /// Slots of connections for which the kernel had no memory.
   @exclusivity(unchecked) var resting: [Poller.Slot] = []
   @exclusivity(unchecked) var restingUntil: Int64?
+  /// Slots of connections that have just begun to linger.
+  @exclusivity(unchecked) var parting: [Poller.Slot] = []
+  @exclusivity(unchecked) var partingUntil: Int64?
 
   @exclusivity(unchecked) var dialling = Deadlines(
     delayMicroseconds: MachineLimits.dialMicroseconds)
@@ -139,6 +142,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
       now = clock.now()
       C.roundBegan(self)
       goOnWithDrained()
+      lookAtParting()
       serveReady()
       expire()
       if let due = core.nextDeadlineMicroseconds, due <= now.monotonicMicroseconds {
@@ -163,6 +167,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
     consider(stalling.next)
     consider(pacing.next)
     consider(restingUntil)
+    consider(partingUntil)
     consider(acceptsAgainAt)
     consider(stopsAt)
     consider(disk?.journal.snapshotDueMicroseconds)

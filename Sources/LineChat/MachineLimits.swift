@@ -56,6 +56,10 @@ package enum MachineLimits {
   /// and take the last lines with it.
   static let lingerMicroseconds: Int64 = 1_000_000
 
+  /// For so long the loop is not woken by the end of a connection that lingers: long enough that something
+  /// else happens meanwhile where much does, and nothing to a second of lingering.
+  static let partingMicroseconds: Int64 = 10_000
+
   /// A slow consumer gets so long to take the line that says why it is dropped.
   static let slowConsumerMicroseconds: Int64 = 2_000_000
 
