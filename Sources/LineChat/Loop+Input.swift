@@ -96,7 +96,11 @@ extension Loop where C: ~Copyable {
     var position = 0
     while let item = reader.next(chunk, &position) {
       core.receive(item, from: session, now: now)
-      if bounds.pace.isLimited { pay(connection) }
+      if bounds.pace.isLimited {
+        pay(connection)
+      } else if case .line(let line) = item {
+        core.receiveRun(after: line, &reader, chunk, &position, from: session)
+      }
       if !core.accepts(session) {
         connection.isHeld = true
         break

@@ -15,6 +15,11 @@ package protocol Core: ~Copyable {
   mutating func opened(_ origin: Origin, identity: Identity?, now: Instant) -> SessionID
   /// What the session's line reader found. The session must accept lines.
   mutating func receive(_ item: LineReader.Item, from id: SessionID, now: Instant)
+  /// Goes on behind `line`, which was the last one handed in, with what needs no look at anything but its
+  /// text; see Directory. `position` is moved behind what was taken.
+  mutating func receiveRun(
+    after line: UnsafeRawBufferPointer, _ reader: inout LineReader,
+    _ chunk: UnsafeRawBufferPointer, _ position: inout Int, from id: SessionID)
   /// A byte came, or the other side took one: a sign of life.
   mutating func heard(_ id: SessionID, now: Instant)
   /// No more lines will come.
@@ -61,6 +66,12 @@ package protocol Core: ~Copyable {
 }
 
 extension Core where Self: ~Copyable {
+  /// A core that does without hands every line in by itself.
+  package mutating func receiveRun(
+    after line: UnsafeRawBufferPointer, _ reader: inout LineReader,
+    _ chunk: UnsafeRawBufferPointer, _ position: inout Int, from id: SessionID
+  ) {}
+
   /// The same, one by one.
   package mutating func takeEffects(_ body: (Effect) -> Void) {
     var taken: [Effect] = []

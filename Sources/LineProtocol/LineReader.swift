@@ -12,6 +12,14 @@
 //   a byte order mark at the very beginning and empty lines are skipped; an HTTP request as first
 //   line is told apart; the line's length is checked; then its text.
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 package struct LineReader: ~Copyable {
   package enum Item {
     /// Not empty, without EOL, valid text, within the limits. Valid until the next call.
@@ -106,6 +114,39 @@ package struct LineReader: ~Copyable {
 
   /// The stream has ended in order. On a plain connection a last line without EOL counts; on one
   /// that speaks tags, if only in that line, it may be half of what its sender meant, and is dropped.
+  /// Gives `body` the text of each line that begins with `head` and is otherwise like most lines: whole in
+  /// its chunk, short enough for all limits, of a text that says something. Ends with the first that is
+  /// not, which is left for `next`, or after `most`. `head` is all but the text of the line before.
+  package mutating func takeTexts(
+    after head: UnsafeRawBufferPointer, most: Int, _ chunk: UnsafeRawBufferPointer,
+    _ position: inout Int, _ body: (UnsafeRawBufferPointer) -> Void
+  ) -> Int {
+    guard carry == nil, !isDropping, !isBeforeFirstLine, !telnet.isInside, position >= 0,
+      let base = chunk.baseAddress, let wanted = head.baseAddress
+    else { return 0 }
+    let longest = quickBytes - head.count
+    guard longest > 0 else { return 0 }
+    var count = 0
+    var at = position
+    while count < most {
+      let start = at &+ head.count
+      guard start < chunk.count, memcmp(base + at, wanted, head.count) == 0,
+        let end = memchr(base + start, 0x0A, min(chunk.count &- start, longest))
+      else { break }
+      let line = UnsafeRawBufferPointer(
+        start: base + start, count: UnsafeRawPointer(end) - (base + start))
+      let text = LineReader.withoutCR(line)
+      guard let first = text.first, first > 0x20, TextCheck.firstFault(in: text) == nil else {
+        break
+      }
+      body(text)
+      at = start &+ line.count &+ 1
+      count &+= 1
+    }
+    position = at
+    return count
+  }
+
   package mutating func finish(isPlain: Bool) -> Item? {
     if isSpent { release() }
     if telnet.abandon() { takeStrayByte() }

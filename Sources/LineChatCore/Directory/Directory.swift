@@ -249,6 +249,10 @@ extension Directory {
       return endThoseDone(now: now)
     }
     switch item {
+  /// The latest message, and what a run of them says again and again.
+  var said = Said()
+  let runSource = ByteBuffer()
+  let runReply = ByteBuffer()
     case .line(let bytes):
       counters.lines += 1
       perform(bytes, from: id.index, now: now)
@@ -281,7 +285,7 @@ extension Directory {
   /// Whether the session's next line may be handed in. False while it waits for something, and
   /// where it has collected enough replies for one round.
   package func accepts(_ id: SessionID) -> Bool {
-    isReady(id) && fanOut.replyBytes(id.index) < Limits.repliesPerRoundBytes
+    isReady(id) && fanOut.replyRoom(id.index) > 0
   }
 
   package func speaksTags(_ id: SessionID) -> Bool {
