@@ -69,21 +69,42 @@ package struct Directory: ~Copyable, Core {
   /// What keeps a session from accepting lines.
   enum Activity: UInt8 { case ready, waiting, listing, persisting, claiming, flushing, ending }
 
+  // Sessions and members are in an order that leaves no gaps, and what few of them have takes one word
+  // in the others (`rare`, an array of one or none): there may be ten thousand, most of them silent.
+
   struct Session {
     let id: SessionID
-    let origin: Origin
-    let identity: Identity?
     /// Who it is; where it was dialled, whom it was dialled for.
     var member: Int32
-    /// Set where the server dialled it.
-    var link: Link?
+    /// Marks sessions already told in the present sweep over several groups.
+    var sweep: UInt32 = 0
+    var heardAt: Int64
+    let origin: Origin
     var activity = Activity.ready
     var speaksTags = false
     var inputHasEnded = false
     var missedPings: UInt8 = 0
-    var heardAt: Int64
-    /// Marks sessions already told in the present sweep over several groups.
-    var sweep: UInt32 = 0
+    private var rare: [Rare] = []
+
+    private struct Rare {
+      let identity: Identity?
+      var link: Link?
+    }
+
+    init(
+      id: SessionID, origin: Origin, identity: Identity?, member: Int32, link: Link?, heardAt: Int64
+    ) {
+      (self.id, self.origin, self.member, self.heardAt) = (id, origin, member, heardAt)
+      if identity != nil || link != nil { rare = [Rare(identity: identity, link: link)] }
+    }
+
+    var identity: Identity? { rare.first?.identity }
+
+    /// Set where the server dialled it.
+    var link: Link? {
+      get { rare.first?.link }
+      set { if !rare.isEmpty { rare[0].link = newValue } }
+    }
   }
 
   struct Membership {
@@ -95,28 +116,64 @@ package struct Directory: ~Copyable, Core {
 
   struct Member {
     var name: MemberName
-    /// The name is the one that it was given when it came.
-    var isGuest = false
-    /// The address that has one name less for it; nil where none has.
-    var countedAt: IPAddress?
     var place = Place.relay
-    /// Whom the name belongs to: the key if there is one, else the host.
-    var host: Origin
-    var identity: Identity?
-    var session: Int32
     /// As the latest NICK or JOIN said it.
     var speaksTags = false
     /// The last dial of its address found it there.
     var isReachable = false
+    /// The name is the one that it was given when it came.
+    var isGuest = false
+    /// Whom the name belongs to: the key if there is one, else the host.
+    var host: Origin
+    var session: Int32
+    /// The address that has one name less for it; nil where none has.
+    var countedAt: IPAddress?
+    var pendingChanges: Int32 = 0
     /// When it was last connected or reached, microseconds since 1970 UTC.
     var seenAt: Int64
-    var pendingChanges: Int32 = 0
-    /// The name that is on its way to the disk.
-    var nextName: MemberName?
-    /// The stream of what the server sends to it for plain senders; 0 until there is something.
-    var stream: UInt64 = 0
-    var sequence: UInt64 = 0
     var memberships: [Membership] = []
+    private var rare: [Rare] = []
+
+    private struct Rare {
+      var identity: Identity?
+      var nextName: MemberName?
+      var stream: UInt64 = 0
+      var sequence: UInt64 = 0
+    }
+
+    init(name: MemberName, isGuest: Bool = false, host: Origin, session: Int32, seenAt: Int64) {
+      (self.name, self.isGuest, self.host) = (name, isGuest, host)
+      (self.session, self.seenAt) = (session, seenAt)
+    }
+
+    /// The key that the name belongs to.
+    var identity: Identity? {
+      get { rare.first?.identity }
+      set { if newValue != nil || !rare.isEmpty { withRare { $0.identity = newValue } } }
+    }
+
+    /// The name that is on its way to the disk.
+    var nextName: MemberName? {
+      get { rare.first?.nextName }
+      set { if newValue != nil || !rare.isEmpty { withRare { $0.nextName = newValue } } }
+    }
+
+    /// The stream of what the server sends to it for plain senders; 0 until there is something.
+    var stream: UInt64 {
+      get { rare.first?.stream ?? 0 }
+      set { withRare { $0.stream = newValue } }
+    }
+
+    /// The number of the latest of that.
+    var sequence: UInt64 {
+      get { rare.first?.sequence ?? 0 }
+      set { withRare { $0.sequence = newValue } }
+    }
+
+    private mutating func withRare(_ change: (inout Rare) -> Void) {
+      if rare.isEmpty { rare.append(Rare()) }
+      change(&rare[0])
+    }
 
     var wire: LineProtocol.Member { LineProtocol.Member(name: name, place: place) }
     var isDurable: Bool { memberships.contains(where: \.isDurable) }
@@ -192,6 +249,10 @@ package struct Directory: ~Copyable, Core {
   var forgettings: [UInt64: Forgetting] = [:]
   var tickets: UInt64 = 0
   var deadlines = Heap<Deadline>()
+  /// The latest message, and what a run of them says again and again.
+  var said = Said()
+  let runSource = ByteBuffer()
+  let runReply = ByteBuffer()
 
   var startedAt: Instant?
   var counters = Counters()
@@ -229,7 +290,7 @@ extension Directory {
     begin(now)
     let member = makeMember(
       Member(
-        name: guestName(), isGuest: true, host: origin.host, identity: nil, session: -1,
+        name: guestName(), isGuest: true, host: origin.host, session: -1,
         seenAt: now.wallMicroseconds))
     let id = makeSession(origin, identity: identity, member: member)
     members[member].session = Int32(id.index)
@@ -249,10 +310,6 @@ extension Directory {
       return endThoseDone(now: now)
     }
     switch item {
-  /// The latest message, and what a run of them says again and again.
-  var said = Said()
-  let runSource = ByteBuffer()
-  let runReply = ByteBuffer()
     case .line(let bytes):
       counters.lines += 1
       perform(bytes, from: id.index, now: now)
