@@ -376,12 +376,7 @@ extension Peer {
 
   package var hasEffects: Bool { !effects.isEmpty }
 
-  package mutating func takeEffects(_ body: (Effect) -> Void) {
-    guard !effects.isEmpty else { return }
-    let taken = effects
-    effects.removeAll(keepingCapacity: effects.count <= 1_024)
-    for effect in taken { body(effect) }
-  }
+  package mutating func takeEffects(into list: inout [Effect]) { swap(&effects, &list) }
 
   package var hasNews: Bool { !news.isEmpty }
 

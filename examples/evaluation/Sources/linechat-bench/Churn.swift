@@ -1,4 +1,5 @@
-// Coming and going: connect, join, leave, quit, one after the other, each waiting for its answers.
+// Coming and going: connect and join, leave, quit, one visitor after the other. Each says what its server
+// needs for a step at once and waits for the answer, so that a visit has as many steps with all of them.
 
 import ArgumentParser
 import Foundation
@@ -56,7 +57,7 @@ struct Churn: ParsableCommand {
     let start = monotonicNanoseconds()
     for visit in 0..<visits {
       let connection = try Connection(port: contest.port(of: 0))
-      try connection.go(through: dialect.entry("v\(visit)", 0))
+      try connection.go(through: dialect.arrival("v\(visit)", 0))
       try connection.go(through: dialect.departure(0))
     }
     let seconds = Double(monotonicNanoseconds() - start) / 1e9

@@ -198,6 +198,8 @@ protocol Dialect {
   func entry(_ name: String, _ group: Int) -> [(says: String, until: String?)]
   /// The same for one that only sends.
   func greeting(_ name: String) -> [(says: String, until: String?)]
+  /// The same as `entry`, said all at once, and answered when the last of it is.
+  func arrival(_ name: String, _ group: Int) -> [(says: String, until: String?)]
   /// What is said by one that leaves the group, and then the server.
   func departure(_ group: Int) -> [(says: String, until: String?)]
   /// A line to the group, of this text.
@@ -216,6 +218,12 @@ extension Dialect {
     try connection.go(through: greeting(name))
     connection.neverWait()
     return connection
+  }
+
+  func arrival(_ name: String, _ group: Int) -> [(says: String, until: String?)] {
+    let steps = entry(name, group)
+    guard let last = steps.last else { return [] }
+    return [(steps.map(\.says).joined(), last.until)]
   }
 
   /// Of so many members, how many hear what one of them says.
@@ -263,6 +271,11 @@ struct NATSDialect: Dialect {
 
   func greeting(_ name: String) -> [(says: String, until: String?)] {
     [("", "INFO"), ("CONNECT {\"verbose\":false,\"echo\":false}\r\nPING\r\n", "PONG")]
+  }
+
+  /// Its answers cannot be told from each other, so there is one.
+  func arrival(_ name: String, _ group: Int) -> [(says: String, until: String?)] {
+    [("CONNECT {\"verbose\":false,\"echo\":false}\r\nSUB g\(group) 1\r\nPING\r\n", "PONG")]
   }
 
   func departure(_ group: Int) -> [(says: String, until: String?)] {
