@@ -86,7 +86,10 @@ package final class LogWriter: @unchecked Sendable {
 
   // The mutex guards what follows it.
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  /// There is something to write.
+  private let filled = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  /// Everything is written.
+  private let emptied = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var waiting: [String] = []
   private var dropped = 0
   private var isWriting = false
@@ -99,7 +102,8 @@ package final class LogWriter: @unchecked Sendable {
     self.descriptor = descriptor
     self.format = format
     pthread_mutex_init(mutex, nil)
-    pthread_cond_init(changed, nil)
+    pthread_cond_init(filled, nil)
+    pthread_cond_init(emptied, nil)
     let context = Unmanaged.passRetained(self)
     var thread = pthread_t()
     // Without the thread, lines wait until there are too many, and the program goes on.
@@ -114,8 +118,10 @@ package final class LogWriter: @unchecked Sendable {
   func write(_ line: String) {
     pthread_mutex_lock(mutex)
     if waiting.count < LogWriter.linesMax { waiting.append(line) } else { dropped += 1 }
-    pthread_cond_broadcast(changed)
+    let isFirst = waiting.count == 1 && !isWriting
     pthread_mutex_unlock(mutex)
+    // Not under the lock, or the thread would wake up only to wait for that.
+    if isFirst { pthread_cond_signal(filled) }
   }
 
   /// Waits until everything is written, for a second at most.
@@ -125,7 +131,7 @@ package final class LogWriter: @unchecked Sendable {
     until.tv_sec += LogWriter.finishSeconds
     pthread_mutex_lock(mutex)
     while !waiting.isEmpty || isWriting {
-      if pthread_cond_timedwait(changed, mutex, &until) == ETIMEDOUT { break }
+      if pthread_cond_timedwait(emptied, mutex, &until) == ETIMEDOUT { break }
     }
     pthread_mutex_unlock(mutex)
   }
@@ -134,8 +140,8 @@ package final class LogWriter: @unchecked Sendable {
     while true {
       pthread_mutex_lock(mutex)
       isWriting = false
-      pthread_cond_broadcast(changed)
-      while waiting.isEmpty { pthread_cond_wait(changed, mutex) }
+      if waiting.isEmpty { pthread_cond_broadcast(emptied) }
+      while waiting.isEmpty { pthread_cond_wait(filled, mutex) }
       isWriting = true
       let lines = waiting
       let missing = dropped

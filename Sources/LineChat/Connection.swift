@@ -7,6 +7,8 @@
 //     takes no lines from here; output only where the kernel refused it.
 //   - The stream to the other side consists of whole lines, also where most of it is dropped.
 //   - It decides nothing: what its calls meant for the session is the loop's affair.
+//
+// Why exclusive access is not checked at run time is said in Loop.
 
 import Glibc
 import LineChatCore
@@ -31,50 +33,55 @@ final class Connection {
     case gone
   }
 
+  // In an order that leaves no gaps: there may be ten thousand of these, most of them silent.
+
   let descriptor: Descriptor
+  /// The entry in the poller, and the index in the loop's table.
+  let slot: Poller.Slot
   let peer: PeerAddress
   /// The core had it dialled: it counts in no limit of those that come.
   let isDialled: Bool
-  /// The entry in the poller, and the index in the loop's table.
-  let slot: Poller.Slot
   /// Valid as long as `hasSession`.
   let session: SessionID?
 
-  var reader: LineReader
-  /// Input behind a line that keeps the core busy; at most one read's worth.
-  var leftover: ByteBuffer?
-  /// Output that the kernel refused, from `backlogStart` on.
-  private var backlog: ByteBuffer?
-  private var backlogStart = 0
-
-  /// When something must have happened, on the monotonic clock; what it is depends on the stage.
-  var deadline: Int64 = 0
-  var stage: Stage
-  var interest: Poller.Interest
-
+  @exclusivity(unchecked) var stage: Stage
+  @exclusivity(unchecked) var interest: Poller.Interest
   /// The core takes no lines at the moment.
-  var isHeld = false
+  @exclusivity(unchecked) var isHeld = false
   /// It has sent more lines than it may, and is not read from for a moment.
-  var isPaced = false
-  var account = Pace.Account()
+  @exclusivity(unchecked) var isPaced = false
   /// The other side has sent its last byte, and it has been read.
-  var inputHasEnded = false
+  @exclusivity(unchecked) var inputHasEnded = false
   /// The core has been told that.
-  var endIsTold = false
+  @exclusivity(unchecked) var endIsTold = false
   /// The other side is gone. What it had sent is still carried out; what is due to it is thrown away.
-  var isDeaf = false
+  @exclusivity(unchecked) var isDeaf = false
   /// It went without an orderly end: half a line at the end of its input means nothing.
-  var wasReset = false
+  @exclusivity(unchecked) var wasReset = false
   /// Dropped as a slow consumer: at the deadline it is reset.
-  var isSlow = false
+  @exclusivity(unchecked) var isSlow = false
   /// Since the deadline was set, the other side has taken something.
-  var hasProgressed = false
+  @exclusivity(unchecked) var hasProgressed = false
   /// The kernel has no memory; not to be asked again before the pause is over.
-  var isResting = false
+  @exclusivity(unchecked) var isResting = false
   /// In the loop's list of those whose output has been written.
-  var isListedAsDrained = false
-  /// The first byte of the backlog is not the first of its line.
-  private var backlogStartsInLine = false
+  @exclusivity(unchecked) var isListedAsDrained = false
+
+  @exclusivity(unchecked) var reader: LineReader
+  @exclusivity(unchecked) private var rare: Rare?
+  /// When something must have happened, on the monotonic clock; what it is depends on the stage.
+  @exclusivity(unchecked) var deadline: Int64 = 0
+
+  /// What few connections have at a time.
+  private final class Rare {
+    var leftover: ByteBuffer?
+    var account = Pace.Account()
+    /// Output that the kernel refused, from `backlogStart` on.
+    var backlog: ByteBuffer?
+    var backlogStart = 0
+    /// The first byte of that is not the first of its line.
+    var backlogStartsInLine = false
+  }
 
   init(
     _ descriptor: consuming Descriptor, _ peer: PeerAddress, slot: Poller.Slot, session: SessionID?,
@@ -98,26 +105,60 @@ final class Connection {
     }
   }
 
+  private func makeRare() -> Rare {
+    if let rare { return rare }
+    let made = Rare()
+    rare = made
+    return made
+  }
+
+  private func dropRareIfEmpty() {
+    guard let rare, rare.backlog == nil, rare.leftover == nil, rare.account.isUnused else { return }
+    self.rare = nil
+  }
+
+  // MARK: Input
+
+  /// Input behind a line that keeps the core busy; at most one read's worth.
+  var leftover: ByteBuffer? {
+    get { rare?.leftover }
+    set {
+      guard newValue != nil || rare != nil else { return }
+      makeRare().leftover = newValue
+      dropRareIfEmpty()
+    }
+  }
+
+  /// What it has used of its rate.
+  var account: Pace.Account {
+    get { rare?.account ?? Pace.Account() }
+    set { makeRare().account = newValue }
+  }
+
   // MARK: Output
 
-  var backlogBytes: Int { (backlog?.count ?? 0) - backlogStart }
+  var backlogBytes: Int {
+    guard let rare, let backlog = rare.backlog else { return 0 }
+    return backlog.count - rare.backlogStart
+  }
 
   /// Appends what the kernel did not take of `pieces`: everything behind the first `written` bytes.
   func keep(_ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, behind written: Int) {
-    let kept = backlog ?? ByteBuffer()
-    if backlog == nil {
-      backlog = kept
-      backlogStart = 0
-      backlogStartsInLine = false
+    let rare = makeRare()
+    let kept = rare.backlog ?? ByteBuffer()
+    if rare.backlog == nil {
+      rare.backlog = kept
+      rare.backlogStart = 0
+      rare.backlogStartsInLine = false
     }
     var skipped = written
     for piece in pieces where piece.count > 0 {
       if skipped >= piece.count {
         skipped -= piece.count
         // The last byte written tells whether the backlog starts with a new line.
-        if skipped == 0 { backlogStartsInLine = piece[piece.count - 1] != Connection.newline }
+        if skipped == 0 { rare.backlogStartsInLine = piece[piece.count - 1] != Connection.newline }
       } else {
-        if skipped > 0 { backlogStartsInLine = piece[skipped - 1] != Connection.newline }
+        if skipped > 0 { rare.backlogStartsInLine = piece[skipped - 1] != Connection.newline }
         kept.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
         skipped = 0
       }
@@ -126,41 +167,43 @@ final class Connection {
 
   /// Sends as much of the backlog as the kernel takes.
   func sendBacklog() -> Transmission {
-    guard let backlog else { return Transmission() }
-    let rest = backlog.bytes(backlogStart..<backlog.count)
+    guard let rare, let backlog = rare.backlog else { return Transmission() }
+    let rest = backlog.bytes(rare.backlogStart..<backlog.count)
     let sent = Transmission.send(rest, to: descriptor.number)
     if sent.bytes == rest.count {
       dropBacklog()
     } else if sent.bytes > 0 {
-      backlogStartsInLine = rest[sent.bytes - 1] != Connection.newline
-      backlogStart += sent.bytes
+      rare.backlogStartsInLine = rest[sent.bytes - 1] != Connection.newline
+      rare.backlogStart += sent.bytes
       // Moving what is left costs less than what has gone since the last time.
-      if backlogStart > backlog.count / 2 {
-        backlog.removeFirst(backlogStart)
-        backlogStart = 0
+      if rare.backlogStart > backlog.count / 2 {
+        backlog.removeFirst(rare.backlogStart)
+        rare.backlogStart = 0
       }
     }
     return sent
   }
 
   func dropBacklog() {
-    backlog = nil
-    backlogStart = 0
-    backlogStartsInLine = false
+    rare?.backlog = nil
+    rare?.backlogStart = 0
+    rare?.backlogStartsInLine = false
+    dropRareIfEmpty()
   }
 
   /// Drops the backlog but for the rest of a line that has been begun, and appends `line`, which
   /// ends with a newline.
   func replaceBacklog(with line: String) {
+    let rare = makeRare()
     let kept = ByteBuffer()
-    if let backlog, backlogStartsInLine {
-      let rest = backlog.bytes(backlogStart..<backlog.count)
+    if let backlog = rare.backlog, rare.backlogStartsInLine {
+      let rest = backlog.bytes(rare.backlogStart..<backlog.count)
       let end = rest.firstIndex(of: Connection.newline) ?? rest.count - 1
       kept.append(UnsafeRawBufferPointer(rebasing: rest[...end]))
     }
     kept.append(line)
-    backlog = kept
-    backlogStart = 0
+    rare.backlog = kept
+    rare.backlogStart = 0
   }
 
   private static let newline = UInt8(ascii: "\n")

@@ -65,25 +65,26 @@ package final class JournalThread: Sendable {
   /// Hands in a record that somebody waits for. False: the queue is full, or closed, and nothing is
   /// going to happen to it.
   package func persist(_ line: JournalLine, _ ticket: Ticket) -> Bool {
-    monitor.update { state in
-      guard state.hasRoom(for: line) else { return false }
-      state.lastIdentifier += 1
-      state.add(.record(state.lastIdentifier, ticket, line), line)
-      state.isUrgent = true
-      return true
-    }
+    monitor.update { $0.persist(line, ticket) }
   }
 
   /// Hands in a record that nobody waits for.
-  package func note(_ line: JournalLine) {
+  package func note(_ line: JournalLine) { monitor.update { $0.note(line) } }
+
+  /// Hands in what a round has for the disk, in order: it goes there with one sync. Those with a ticket
+  /// are records that somebody waits for. Returns the tickets from the first on that there is no room for.
+  package func handIn(_ lines: [(line: JournalLine, ticket: Ticket?)]) -> [Ticket] {
     monitor.update { state in
-      guard state.hasRoom(for: line) else {
-        state.hasLostNotes = true
-        return
+      var refused: [Ticket] = []
+      for (line, ticket) in lines {
+        if let ticket {
+          // Where one was refused, those behind it are: they may follow on it.
+          if !refused.isEmpty || !state.persist(line, ticket) { refused.append(ticket) }
+        } else {
+          state.note(line)
+        }
       }
-      state.add(.note(line), line)
-      state.noteBytes += line.bytes.count
-      if state.noteBytes > MachineLimits.waitingNoteBytes { state.isUrgent = true }
+      return refused
     }
   }
 
@@ -126,16 +127,17 @@ package final class JournalThread: Sendable {
   }
 
   /// Gives each outcome that has come to `body`, in order. The owner's state must say what it says
-  /// when `body` returns.
+  /// when `body` returns, and `body` must not hand in a snapshot.
   package func takeOutcomes(now: Instant, _ body: (Outcome) -> Void) {
     let outcomes = monitor.withLock { state in
       let outcomes = state.outcomes
       state.outcomes = []
       return outcomes
     }
-    for entry in outcomes {
-      body(entry.outcome)
-      monitor.withLock { $0.applied(entry, now) }
+    guard !outcomes.isEmpty else { return }
+    for entry in outcomes { body(entry.outcome) }
+    monitor.withLock { state in
+      for entry in outcomes { state.applied(entry, now) }
     }
   }
 
@@ -191,7 +193,26 @@ extension JournalThread {
       !isStopping && waitingBytes + State.cost(line) <= MachineLimits.waitingRecordBytes
     }
 
-    mutating func add(_ item: Item, _ line: JournalLine) {
+    /// False: there is no room.
+    mutating func persist(_ line: JournalLine, _ ticket: Ticket) -> Bool {
+      guard hasRoom(for: line) else { return false }
+      lastIdentifier += 1
+      add(.record(lastIdentifier, ticket, line), line)
+      isUrgent = true
+      return true
+    }
+
+    mutating func note(_ line: JournalLine) {
+      guard hasRoom(for: line) else {
+        hasLostNotes = true
+        return
+      }
+      add(.note(line), line)
+      noteBytes += line.bytes.count
+      if noteBytes > MachineLimits.waitingNoteBytes { isUrgent = true }
+    }
+
+    private mutating func add(_ item: Item, _ line: JournalLine) {
       waiting.append(item)
       waitingBytes += State.cost(line)
     }

@@ -70,7 +70,7 @@ extension Loop where C: ~Copyable {
 
   private func open(_ descriptor: consuming Descriptor, _ peer: PeerAddress) {
     let session = core.opened(peer.origin, identity: nil, now: now)
-    _ = add(descriptor, peer, session: session)
+    newcomers.append(add(descriptor, peer, session: session).slot)
     sessionCount += 1
   }
 

@@ -44,6 +44,29 @@ extension Loop where C: ~Copyable {
     connection.deadline = lingering.add(connection.slot, now: now.monotonicMicroseconds)
     poller.heed(connection.slot)
     refresh(connection)
+    lookLater(at: connection)
+  }
+
+  /// The other side's end mostly comes at once, and nothing hangs on when it is seen: the loop is not
+  /// woken for it, but looks in its next round, a moment from now at the latest. Where people come and
+  /// go, that is a round less for each.
+  private func lookLater(at connection: Connection) {
+    poller.ignore(connection.slot)
+    parting.append(connection.slot)
+    partingUntil =
+      partingUntil ?? now.monotonicMicroseconds + MachineLimits.partingMicroseconds
+  }
+
+  /// Looks once whether those that are lingering have come to their end; the others are waited for.
+  func lookAtParting() {
+    guard !parting.isEmpty else { return }
+    partingUntil = nil
+    for slot in parting {
+      guard let connection = connection(at: slot), connection.stage == .lingering else { continue }
+      poller.heed(slot)
+      _ = discard(connection, isHangUp: false)
+    }
+    parting.removeAll(keepingCapacity: true)
   }
 
   /// Takes the connection out of the loop; it is closed at the end of the round.

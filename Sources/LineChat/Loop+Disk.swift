@@ -15,6 +15,8 @@ extension Loop where C: ~Copyable {
     var underWay = 0
     /// One was refused, as too many waited; until all of them are over.
     var isFull = false
+    /// What this turn of the round has for the disk, to be handed in at once.
+    var lines: [(line: JournalLine, ticket: Ticket?)] = []
     /// Something has been noted in this round.
     var hasNotes = false
     /// Why nothing durable can be changed at the moment.
@@ -47,20 +49,36 @@ extension Loop where C: ~Copyable {
   // MARK: On the way
 
   func persist(_ record: Record, _ ticket: Ticket) {
-    guard let disk else { return core.persisted(ticket, now: now) }
-    if disk.underWay == 0 { self.disk?.isFull = false }
-    // Where one was refused, those behind it are: they may follow on it.
-    if self.disk?.isFull == false && disk.journal.persist(JournalLine(record), ticket) {
-      self.disk?.underWay += 1
-    } else {
-      self.disk?.isFull = true
-      core.persistFailed(ticket, reason: "the disk does not keep up", now: now)
-    }
+    guard disk != nil else { return core.persisted(ticket, now: now) }
+    disk?.lines.append((JournalLine(record), ticket))
+    disk?.underWay += 1
   }
 
   func note(_ record: Record) {
-    disk?.journal.note(JournalLine(record))
+    disk?.lines.append((JournalLine(record), nil))
     disk?.hasNotes = true
+  }
+
+  /// Hands in what was collected: one sync for all of it. Where one record was refused, those behind it
+  /// are until all before it are over: they may follow on it.
+  func handIn() {
+    guard let lines = disk?.lines, !lines.isEmpty, let journal = disk?.journal else { return }
+    disk?.lines = []
+    let tickets = lines.lazy.compactMap(\.ticket)
+    if disk?.underWay == tickets.count { disk?.isFull = false }
+    var refused: [Ticket] = []
+    if disk?.isFull == true {
+      refused = Array(tickets)
+      _ = journal.handIn(lines.filter { $0.ticket == nil })
+    } else {
+      refused = journal.handIn(lines)
+    }
+    guard !refused.isEmpty else { return }
+    disk?.isFull = true
+    disk?.underWay -= refused.count
+    for ticket in refused {
+      core.persistFailed(ticket, reason: "the disk does not keep up", now: now)
+    }
   }
 
   /// Nobody waits for a note; but a message that was delivered and is not crossed out on the disk

@@ -23,7 +23,7 @@ extension Loop where C: ~Copyable {
       if entry.isHangUp { hungUp(connection) }
       return 0
     case .finishing: return hear(connection)
-    case .closing, .lingering: return discard(connection, entry)
+    case .closing, .lingering: return discard(connection, isHangUp: entry.isHangUp)
     case .dialling, .gone: return 0
     }
   }
@@ -48,6 +48,16 @@ extension Loop where C: ~Copyable {
       lose(connection, SystemError("recv").reasonForOthers)
     }
     return max(0, count)
+  }
+
+  /// Who connects mostly says something at once. Where it is there already, the greeting and the first
+  /// replies go out together, and a round is saved.
+  func hearNewcomers(_ budget: inout Int) {
+    for slot in newcomers where budget > 0 {
+      guard let connection = connection(at: slot), connection.stage == .open else { continue }
+      budget -= read(connection)
+      if core.fanOut.roundBytes > MachineLimits.roundBytes { settle() }
+    }
   }
 
   /// A connection that was dialled, and that the core has nothing more to say to, may still say
@@ -86,7 +96,11 @@ extension Loop where C: ~Copyable {
     var position = 0
     while let item = reader.next(chunk, &position) {
       core.receive(item, from: session, now: now)
-      if bounds.pace.isLimited { pay(connection) }
+      if bounds.pace.isLimited {
+        pay(connection)
+      } else if case .line(let line) = item {
+        core.receiveRun(after: line, &reader, chunk, &position, from: session)
+      }
       if !core.accepts(session) {
         connection.isHeld = true
         break
@@ -258,11 +272,11 @@ extension Loop where C: ~Copyable {
   }
 
   /// After the session's end: reads on so that the other side is not reset, and forgets it.
-  private func discard(_ connection: Connection, _ entry: Poller.Readiness) -> Int {
+  func discard(_ connection: Connection, isHangUp: Bool) -> Int {
     let count = connection.inputHasEnded ? 0 : receive(connection)
     if count == 0 {
       connection.inputHasEnded = true
-      if connection.stage == .lingering || entry.isHangUp {
+      if connection.stage == .lingering || isHangUp {
         release(connection)
       } else {
         refresh(connection)

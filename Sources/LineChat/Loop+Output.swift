@@ -30,7 +30,9 @@ extension Loop where C: ~Copyable {
     for piece in pieces { total += piece.count }
     var sent = Transmission()
     if connection.backlogBytes == 0 {
-      sent = gatherer.send(pieces, to: connection.descriptor.number)
+      // Whose session has ended is shut behind this, in `close`.
+      sent = gatherer.send(
+        pieces, to: connection.descriptor.number, endFollows: connection.stage == .closing)
       bytesSent += sent.bytes
       if sent.bytes == total {
         if connection.isHeld { noteDrained(connection) }

@@ -20,6 +20,9 @@ package enum MachineLimits {
   /// more. One large socket buffer.
   static let pausingBacklogBytes = 65_536
 
+  /// So many wishes of the core are an ordinary round's: the memory of more is given back.
+  static let effectsKept = 1_024
+
   /// Memory that pieces are gathered in where a connection's output is scattered.
   static let gatheringBytes = 65_536
 
@@ -52,6 +55,10 @@ package enum MachineLimits {
   /// Reading on after the last byte was sent, so that unread input does not reset the connection
   /// and take the last lines with it.
   static let lingerMicroseconds: Int64 = 1_000_000
+
+  /// For so long the loop is not woken by the end of a connection that lingers: long enough that something
+  /// else happens meanwhile where much does, and nothing to a second of lingering.
+  static let partingMicroseconds: Int64 = 10_000
 
   /// A slow consumer gets so long to take the line that says why it is dropped.
   static let slowConsumerMicroseconds: Int64 = 2_000_000
@@ -153,6 +160,9 @@ package enum MachineLimits {
 
   /// Addresses of a server that are dialled, at two seconds each.
   static let serverAddresses = 8
+
+  /// Room kept for news of a node from one round to the next: those of a round under load.
+  static let newsKept = 4_096
 
   /// How often a node looks whether its machine has other addresses. With the server to be dialled
   /// after it, a laptop that has come into another network is back within five seconds.

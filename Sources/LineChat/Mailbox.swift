@@ -115,6 +115,8 @@ final class Mailbox: Sendable {
   }
 
   func answer(_ call: UInt64, _ answer: News.Answer) {
+    // Nobody waits for what was said on the owner's socket.
+    guard call != 0 else { return }
     guard case .answer(let completion) = taken(call) else { return }
     if case .refused(let refusal) = answer {
       completion(.failure(NodeError(refusal)))

@@ -126,6 +126,7 @@ final class NodeLog {
   // MARK: Messages
 
   private func record(_ message: ChatMessage) {
+    guard log.isTracing else { return }
     let to = message.path == .own ? "\(message.conversation)" : place(message.conversation)
     log.trace("\(message.from) to \(to) (\(message.path.rawValue)): \(escaped(message.text))")
   }
@@ -140,10 +141,11 @@ final class NodeLog {
     guard let id = receipt.message.id else { return }
     var waiting: [(MemberName, String)] = []
     for entry in receipt.entries {
-      let what = "message \(id) to \(receipt.message.conversation)"
       switch entry.state {
       case .waiting(let reason): waiting.append((entry.recipient, reason))
-      case .failed: record(entry.state, what, entry.recipient, now)
+      case .failed:
+        let what = "message \(id) to \(receipt.message.conversation)"
+        record(entry.state, what, entry.recipient, now)
       case .delivered, .sent, .takenOver, .relayed: break
       }
     }
@@ -158,8 +160,11 @@ final class NodeLog {
   /// Names in one line; a person reads no more of them.
   private static let namesMax = 5
 
-  private func record(_ state: DeliveryState, _ what: String, _ name: MemberName, _ now: Int64) {
+  private func record(
+    _ state: DeliveryState, _ what: @autoclosure () -> String, _ name: MemberName, _ now: Int64
+  ) {
     guard deliveries.mayBeSaid(now, log) else { return }
+    let what = what()
     switch state {
     case .delivered: log.inform("\(name) has \(what)")
     case .sent: log.inform("\(what) was written to \(name)")

@@ -22,6 +22,8 @@ struct NodeSide {
   var search: ServerSearch?
   /// Where the others reach this node, as the server says it.
   var place: Place?
+  /// Empty: memory for what the owner is told, which goes back and forth between here and the core.
+  var news: [News] = []
 
   init(
     _ configuration: NodeMachine.Configuration, _ surroundings: Surroundings, _ mailbox: Mailbox,
@@ -86,7 +88,12 @@ extension Peer: DrivenCore {
   static func settled(_ loop: Loop<Peer>) -> Bool {
     guard loop.core.hasNews else { return false }
     var all: [News] = []
-    loop.core.takeNews { all.append($0) }
+    swap(&all, &loop.side.news)
+    loop.core.takeNews(into: &all)
+    defer {
+      all.removeAll(keepingCapacity: all.count <= MachineLimits.newsKept)
+      swap(&all, &loop.side.news)
+    }
     var isCoreTold = false
     for news in all {
       loop.side.log.record(news, now: loop.now.monotonicMicroseconds) {

@@ -21,6 +21,8 @@
 //     former holder can't reach the new one.
 //   - Who comes late in the array is not last for ever: the loop can say where to begin next.
 //   - Where there is no epoll descriptor to be had (or no room in it), nothing is parked.
+//
+// Why exclusive access is not checked at run time is said in Loop.
 
 import CSystem
 import Glibc
@@ -46,24 +48,24 @@ final class Poller {
   }
 
   /// What the last wait found, in the order in which it is to be served.
-  private(set) var ready: [Readiness] = []
+  @exclusivity(unchecked) private(set) var ready: [Readiness] = []
 
   /// poll's array, with the epoll descriptor in it.
-  private var entries: [pollfd] = []
+  @exclusivity(unchecked) private var entries: [pollfd] = []
   /// Whose each of `entries` is.
-  private var tenants: [Tenant] = []
+  @exclusivity(unchecked) private var tenants: [Tenant] = []
   /// Where the entry of each slot lies, or `Place`.
-  private var positions: [Int32] = []
+  @exclusivity(unchecked) private var positions: [Int32] = []
   /// By their slots, as they lay in `entries`.
-  private var parked: [pollfd] = []
+  @exclusivity(unchecked) private var parked: [pollfd] = []
   /// There from the beginning, so that how many descriptors are open tells how many connections are.
   /// -1: there was none to be had; it is tried again.
-  private var epoll: Int32 = -1
-  private var freeSlots: [Slot] = []
-  private var returnedSlots: [Slot] = []
-  private var firstServed = 0
+  @exclusivity(unchecked) private var epoll: Int32 = -1
+  @exclusivity(unchecked) private var freeSlots: [Slot] = []
+  @exclusivity(unchecked) private var returnedSlots: [Slot] = []
+  @exclusivity(unchecked) private var firstServed = 0
   /// Waits so far. It may begin anew: only differences count.
-  private var waits: UInt32 = 0
+  @exclusivity(unchecked) private var waits: UInt32 = 0
 
   private struct Tenant {
     let slot: Slot
@@ -85,7 +87,7 @@ final class Poller {
   deinit { if epoll >= 0 { close(epoll) } }
 
   /// How many are not in poll's array.
-  private(set) var parkedCount = 0
+  @exclusivity(unchecked) private(set) var parkedCount = 0
 
   func add(_ descriptor: Int32, _ interest: Interest) -> Slot {
     let slot = freeSlots.popLast() ?? Slot(positions.count)

@@ -167,7 +167,7 @@ extension Server {
     }
     let side = ServerSide(
       serverID: saved?.content?.serverID ?? UInt64.random(in: .min ... .max),
-      versionStart: max((saved?.content?.start ?? 0) + 1, SystemClock.unixTime))
+      versionStart: max((saved?.content?.start ?? 0) + 1, SystemClock.unixMilliseconds))
     let core = coreConfiguration(listeners, side, bounds, isTracing: log.isTracing)
     let loop = Loop(
       Directory(core), side, bounds, log: log, wake: wake, shouldStop: shouldStop)

@@ -88,6 +88,6 @@ struct StoredState: StoredContent {
 
   var fault: String? {
     if serverID == nil { return "\"server\" is no id of 16 hexadecimal digits" }
-    return start < UInt64(Int64.max) ? nil : "\"start\" is no time in seconds"
+    return start < UInt64(Int64.max) ? nil : "\"start\" is no time in milliseconds"
   }
 }

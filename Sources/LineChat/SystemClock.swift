@@ -16,8 +16,8 @@ enum SystemClock {
     microseconds(CLOCK_BOOTTIME) - microseconds(CLOCK_MONOTONIC)
   }
 
-  /// Seconds since 1970; a clock that is set to before says 1.
-  static var unixTime: UInt64 { UInt64(max(1, now().wallMicroseconds / 1_000_000)) }
+  /// Milliseconds since 1970; a clock that is set to before says 1.
+  static var unixMilliseconds: UInt64 { UInt64(max(1, now().wallMicroseconds / 1_000)) }
 
   private static func microseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()

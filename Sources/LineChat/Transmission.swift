@@ -12,9 +12,18 @@ struct Transmission {
   /// It has no memory just now; asking again at once would lead nowhere.
   var lacksMemory = false
 
-  static func send(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Transmission {
+  /// `endFollows`: our side is shut right behind it. The kernel keeps what fills no packet until then,
+  /// so that the last lines and the end are one packet, and the other side wakes up once for both.
+  static func send(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, endFollows: Bool = false
+  ) -> Transmission {
     guard bytes.count > 0 else { return Transmission() }
-    return result { Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+    let how = flags(endFollows)
+    return result { Glibc.send(descriptor, bytes.baseAddress, bytes.count, how) }
+  }
+
+  fileprivate static func flags(_ endFollows: Bool) -> Int32 {
+    Int32(MSG_NOSIGNAL) | (endFollows ? Int32(MSG_MORE) : 0)
   }
 
   fileprivate static func result(_ call: () -> Int) -> Transmission {
@@ -45,18 +54,18 @@ final class Gatherer {
   }
 
   func send(
-    _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, to descriptor: Int32
+    _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, to descriptor: Int32, endFollows: Bool
   ) -> Transmission {
     switch pieces.count {
     case 0: Transmission()
-    case 1: Transmission.send(pieces[0], to: descriptor)
-    case ...MachineLimits.piecesPerCall: sendVectors(pieces, to: descriptor)
+    case 1: Transmission.send(pieces[0], to: descriptor, endFollows: endFollows)
+    case ...MachineLimits.piecesPerCall: sendVectors(pieces, to: descriptor, endFollows)
     default: sendGathered(pieces, to: descriptor)
     }
   }
 
   private func sendVectors(
-    _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, to descriptor: Int32
+    _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>, to descriptor: Int32, _ endFollows: Bool
   ) -> Transmission {
     for (index, piece) in pieces.enumerated() {
       vectors[index] = iovec(
@@ -65,7 +74,8 @@ final class Gatherer {
     var message = msghdr()
     message.msg_iov = vectors
     message.msg_iovlen = pieces.count
-    return Transmission.result { sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)) }
+    let how = Transmission.flags(endFollows)
+    return Transmission.result { sendmsg(descriptor, &message, how) }
   }
 
   /// Copies the pieces together, a bufferful at a time, until the kernel takes no more.

@@ -15,6 +15,11 @@ package protocol Core: ~Copyable {
   mutating func opened(_ origin: Origin, identity: Identity?, now: Instant) -> SessionID
   /// What the session's line reader found. The session must accept lines.
   mutating func receive(_ item: LineReader.Item, from id: SessionID, now: Instant)
+  /// Goes on behind `line`, which was the last one handed in, with what needs no look at anything but its
+  /// text; see Directory. `position` is moved behind what was taken.
+  mutating func receiveRun(
+    after line: UnsafeRawBufferPointer, _ reader: inout LineReader,
+    _ chunk: UnsafeRawBufferPointer, _ position: inout Int, from id: SessionID)
   /// A byte came, or the other side took one: a sign of life.
   mutating func heard(_ id: SessionID, now: Instant)
   /// No more lines will come.
@@ -53,9 +58,26 @@ package protocol Core: ~Copyable {
   // MARK: What is to be done
 
   var hasEffects: Bool { get }
-  mutating func takeEffects(_ body: (Effect) -> Void)
+  /// Hands out what is to be done, in order. `list` must be empty; its memory is used for what comes
+  /// next.
+  mutating func takeEffects(into list: inout [Effect])
   mutating func endRound(
     _ body: (_ session: UInt32, _ pieces: UnsafeBufferPointer<UnsafeRawBufferPointer>) -> Void)
+}
+
+extension Core where Self: ~Copyable {
+  /// A core that does without hands every line in by itself.
+  package mutating func receiveRun(
+    after line: UnsafeRawBufferPointer, _ reader: inout LineReader,
+    _ chunk: UnsafeRawBufferPointer, _ position: inout Int, from id: SessionID
+  ) {}
+
+  /// The same, one by one.
+  package mutating func takeEffects(_ body: (Effect) -> Void) {
+    var taken: [Effect] = []
+    takeEffects(into: &taken)
+    for effect in taken { body(effect) }
+  }
 }
 
 /// The two ends of a connection that was dialled, where they have addresses.

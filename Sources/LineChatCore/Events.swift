@@ -60,6 +60,13 @@ package struct Record: Hashable, Sendable {
     write(buffer)
     line = Array(buffer.bytes)
   }
+
+  /// The same by way of a buffer that is there already.
+  init(through buffer: ByteBuffer, _ write: (ByteBuffer) -> Void) {
+    buffer.removeAll(keeping: 4_096)
+    write(buffer)
+    line = Array(buffer.bytes)
+  }
 }
 
 /// What a core asks its owner to do. What is to be sent is not here: it lies in the FanOut.

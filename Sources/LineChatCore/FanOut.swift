@@ -25,8 +25,9 @@ import LineProtocol
 package final class FanOut {
   /// A subscriber's place in a channel: which one it is, and from where its share runs this round.
   struct Subscriber {
-    var session: UInt32
-    var start: Int
+    let session: UInt32
+    /// A round's bytes are far fewer than this can count.
+    var start: UInt32
     var round: UInt64
   }
 
@@ -59,9 +60,9 @@ package final class FanOut {
   @exclusivity(unchecked) private var dirtyChannels: [Int32] = []
   @exclusivity(unchecked) private var pool: [ByteBuffer] = []
 
-  @exclusivity(unchecked) private(set) var outlets: [Outlet] = []
-  @exclusivity(unchecked) private var dirtyOutlets: [UInt32] = []
-  @exclusivity(unchecked) private var segments: [Segment] = []
+  @exclusivity(unchecked) private(set) var outlets = Row<Outlet>()
+  @exclusivity(unchecked) private var dirtyOutlets = Row<UInt32>()
+  @exclusivity(unchecked) private var segments = Row<Segment>()
   private let replyBuffer = ByteBuffer()
   /// What held sessions get later, by session.
   @exclusivity(unchecked) private(set) var heldBuffers: [UInt32: ByteBuffer] = [:]
@@ -70,7 +71,10 @@ package final class FanOut {
   /// Held bytes released in this round; they live until its end.
   @exclusivity(unchecked) private var released: [ByteBuffer] = []
 
-  @exclusivity(unchecked) private var pieces: [UnsafeRawBufferPointer] = []
+  /// Where each channel's bytes lie while the round is written, and the replies.
+  @exclusivity(unchecked) private var bases = Row<UnsafeRawPointer?>()
+  @exclusivity(unchecked) private var replyBase: UnsafeRawPointer?
+  @exclusivity(unchecked) private var pieces = Row<UnsafeRawBufferPointer>()
   @exclusivity(unchecked) private var isEnding = false
 
   package init() {}
@@ -94,6 +98,27 @@ package final class FanOut {
     append(Segment(channel: Self.replies, start: start, end: end, next: -1), to: session)
   }
 
+  /// Encodes a line that several sessions are to get, and returns where it lies. It lies there in this
+  /// round; `number` tells rounds apart.
+  func encode(_ encode: (ByteBuffer) -> Void) -> Range<Int> {
+    precondition(!isEnding, "nothing may be said while a round is being written")
+    let start = replyBuffer.count
+    encode(replyBuffer)
+    return start..<replyBuffer.count
+  }
+
+  /// Sends a session what was encoded in this round. It costs no more than the note where that lies.
+  func send(_ range: Range<Int>, to session: UInt32) {
+    let sum = Int(outlets[Int(session)].replyBytes) + range.count
+    outlets[Int(session)].replyBytes = Int32(clamping: sum)
+    append(
+      Segment(channel: Self.replies, start: range.lowerBound, end: range.upperBound, next: -1),
+      to: session)
+  }
+
+  /// Rises with each round.
+  var number: UInt64 { round }
+
   /// Appends a line to a channel: every subscriber gets it but the one in `slot`.
   func publish(to channel: Int32, except slot: Int32?, _ encode: (ByteBuffer) -> Void) {
     precondition(!isEnding, "nothing may be said while a round is being written")
@@ -108,7 +133,7 @@ package final class FanOut {
   func cut(_ channel: Int32, _ slot: Int32) {
     guard let buffer = channels[Int(channel)].buffer else { return }
     let subscriber = channels[Int(channel)].subscribers[Int(slot)]
-    let start = subscriber.round == round ? subscriber.start : 0
+    let start = subscriber.round == round ? Int(subscriber.start) : 0
     guard start < buffer.count else { return }
     skip(channel, slot, to: buffer.count)
     deliver(channel, start..<buffer.count, of: buffer, to: subscriber.session)
@@ -120,6 +145,7 @@ package final class FanOut {
   func makeChannel() -> Int32 {
     if let free = freeChannels.popLast() { return free }
     channels.append(Channel())
+    bases.append(nil)
     return Int32(channels.count - 1)
   }
 
@@ -140,7 +166,7 @@ package final class FanOut {
   func subscribe(_ session: UInt32, to channel: Int32) -> Int32 {
     let start = channels[Int(channel)].buffer?.count ?? 0
     channels[Int(channel)].subscribers.append(
-      Subscriber(session: session, start: start, round: round))
+      Subscriber(session: session, start: UInt32(start), round: round))
     return Int32(channels[Int(channel)].subscribers.count - 1)
   }
 
@@ -163,6 +189,9 @@ package final class FanOut {
 
   /// Bytes of replies collected for the session in this round.
   package func replyBytes(_ session: UInt32) -> Int { Int(outlets[Int(session)].replyBytes) }
+
+  /// Bytes of replies that the session may still collect in this round; below 0, it has more.
+  func replyRoom(_ session: UInt32) -> Int { Limits.repliesPerRoundBytes - replyBytes(session) }
 
   /// Bytes kept back for the session behind its listing.
   package func heldBytes(_ session: UInt32) -> Int {
@@ -217,18 +246,19 @@ package final class FanOut {
     guard !isEmpty else { return }
     closeShares()
     isEnding = true
-    for session in dirtyOutlets {
+    for index in dirtyOutlets.indices {
+      let session = dirtyOutlets[index]
       var link = outlets[Int(session)].head
       outlets[Int(session)].head = -1
       outlets[Int(session)].tail = -1
       outlets[Int(session)].replyBytes = 0
-      pieces.removeAll(keepingCapacity: true)
+      pieces.removeAll()
       while link >= 0 {
         let segment = segments[Int(link)]
         pieces.append(bytes(of: segment))
         link = segment.next
       }
-      pieces.withUnsafeBufferPointer { body(session, $0) }
+      body(session, pieces.elements)
     }
     isEnding = false
     reset()
@@ -238,14 +268,16 @@ package final class FanOut {
   private func closeShares() {
     for channel in dirtyChannels {
       guard let buffer = channels[Int(channel)].buffer else { continue }
-      for slot in channels[Int(channel)].subscribers.indices {
-        let subscriber = channels[Int(channel)].subscribers[slot]
-        let start = subscriber.round == round ? subscriber.start : 0
-        if start < buffer.count {
-          deliver(channel, start..<buffer.count, of: buffer, to: subscriber.session)
+      bases[Int(channel)] = buffer.bytes.baseAddress
+      let end = buffer.count
+      channels[Int(channel)].subscribers.withUnsafeBufferPointer { subscribers in
+        for subscriber in subscribers {
+          let start = subscriber.round == round ? Int(subscriber.start) : 0
+          if start < end { deliver(channel, start..<end, of: buffer, to: subscriber.session) }
         }
       }
     }
+    replyBase = replyBuffer.bytes.baseAddress
   }
 
   /// Buffers go back to the pool; one that grew large in a burst is given back to the system.
@@ -259,21 +291,18 @@ package final class FanOut {
       }
     }
     dirtyChannels.removeAll(keepingCapacity: true)
-    dirtyOutlets.removeAll(keepingCapacity: true)
-    segments.removeAll(keepingCapacity: segments.capacity <= 65_536)
+    dirtyOutlets.removeAll()
+    segments.removeAll(keeping: 65_536)
     replyBuffer.removeAll(keeping: 1 << 20)
-    released.removeAll()
+    if !released.isEmpty { released.removeAll() }
     round &+= 1
   }
 
   private func bytes(of segment: Segment) -> UnsafeRawBufferPointer {
-    switch segment.channel {
-    case Self.replies: replyBuffer.bytes(segment.start..<segment.end)
-    case Self.held: released[segment.start].bytes
-    default:
-      channels[Int(segment.channel)].buffer?.bytes(segment.start..<segment.end)
-        ?? UnsafeRawBufferPointer(start: nil, count: 0)
-    }
+    if segment.channel == Self.held { return released[segment.start].bytes }
+    let base = segment.channel == Self.replies ? replyBase : bases[Int(segment.channel)]
+    return UnsafeRawBufferPointer(
+      start: base.map { $0 + segment.start }, count: segment.end - segment.start)
   }
 
   private func roundBuffer(of channel: Int32) -> ByteBuffer {
@@ -285,7 +314,7 @@ package final class FanOut {
   }
 
   private func skip(_ channel: Int32, _ slot: Int32, to end: Int) {
-    channels[Int(channel)].subscribers[Int(slot)].start = end
+    channels[Int(channel)].subscribers[Int(slot)].start = UInt32(end)
     channels[Int(channel)].subscribers[Int(slot)].round = round
   }
 

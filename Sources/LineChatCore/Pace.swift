@@ -9,6 +9,8 @@ package struct Pace: Sendable {
     fileprivate var paidUntil: Int64 = 0
 
     package init() {}
+
+    package var isUnused: Bool { paidUntil == 0 }
   }
 
   /// Nanoseconds for each line; 0 where there is no limit.

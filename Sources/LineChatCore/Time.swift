@@ -1,5 +1,7 @@
 // Time as the cores know it: an argument of every event, never asked for.
 
+import LineProtocol
+
 /// The time at which an event happens.
 package struct Instant: Sendable, Hashable {
   /// Microseconds on a clock that never jumps; deadlines are on this one.
@@ -49,44 +51,57 @@ package enum Timestamp {
   /// `microseconds` since 1970 UTC as 27 ASCII bytes; what lies outside the years 0 to 9999 is
   /// given as the nearest that lies within.
   package static func text(_ microseconds: Int64) -> String {
+    String(unsafeUninitializedCapacity: byteCount) { out in
+      write(microseconds, to: UnsafeMutableRawBufferPointer(out))
+      return byteCount
+    }
+  }
+
+  fileprivate static let byteCount = 27
+
+  /// The same into memory, `byteCount` bytes.
+  fileprivate static func write(_ microseconds: Int64, to out: UnsafeMutableRawBufferPointer) {
     let moment = min(max(microseconds, earliest), latest)
     let (days, ofDay) = floored(moment, by: 86_400_000_000)
     let (year, month, day) = civil(days)
     let (seconds, micros) = (ofDay / 1_000_000, ofDay % 1_000_000)
-    return String(unsafeUninitializedCapacity: 27) { out in
-      var at = 0
-      func put(_ number: Int64, _ width: Int, then mark: UInt8) {
-        var rest = number
-        for place in stride(from: at + width - 1, through: at, by: -1) {
-          out[place] = 48 + UInt8(truncatingIfNeeded: rest % 10)
-          rest /= 10
-        }
-        out[at + width] = mark
-        at += width + 1
+    var at = 0
+    func put(_ number: Int64, _ width: Int, then mark: UInt8) {
+      var rest = UInt32(truncatingIfNeeded: number)
+      var place = at + width
+      while place > at {
+        place -= 1
+        out[place] = 48 + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
       }
-      put(year, 4, then: UInt8(ascii: "-"))
-      put(month, 2, then: UInt8(ascii: "-"))
-      put(day, 2, then: UInt8(ascii: "T"))
-      put(seconds / 3_600, 2, then: UInt8(ascii: ":"))
-      put(seconds / 60 % 60, 2, then: UInt8(ascii: ":"))
-      put(seconds % 60, 2, then: UInt8(ascii: "."))
-      put(micros, 6, then: UInt8(ascii: "Z"))
-      return 27
+      out[at + width] = mark
+      at += width + 1
     }
+    put(year, 4, then: UInt8(ascii: "-"))
+    put(month, 2, then: UInt8(ascii: "-"))
+    put(day, 2, then: UInt8(ascii: "T"))
+    put(seconds / 3_600, 2, then: UInt8(ascii: ":"))
+    put(seconds / 60 % 60, 2, then: UInt8(ascii: ":"))
+    put(seconds % 60, 2, then: UInt8(ascii: "."))
+    put(micros, 6, then: UInt8(ascii: "Z"))
   }
 
   /// Microseconds since 1970 UTC, or nil where `text` is not of exactly that form.
   package static func microseconds(_ text: String) -> Int64? {
-    let bytes = Array(text.utf8)
-    guard bytes.count == 27 else { return nil }
-    for (index, mark) in [
-      (4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (26, "Z"),
-    ] {
-      guard bytes[index] == mark.utf8.first else { return nil }
-    }
+    var text = text
+    return text.withUTF8 { microseconds(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// The same from bytes.
+  package static func microseconds(_ bytes: UnsafeRawBufferPointer) -> Int64? {
+    guard bytes.count == byteCount,
+      bytes[4] == 0x2D, bytes[7] == 0x2D, bytes[10] == 0x54, bytes[13] == 0x3A, bytes[16] == 0x3A,
+      bytes[19] == 0x2E, bytes[26] == 0x5A
+    else { return nil }
     func number(_ range: Range<Int>) -> Int64? {
       var value: Int64 = 0
-      for byte in bytes[range] {
+      for index in range {
+        let byte = bytes[index]
         guard byte >= 48 && byte <= 57 else { return nil }
         value = value * 10 + Int64(byte - 48)
       }
@@ -123,5 +138,15 @@ package enum Timestamp {
     let (era, ofEra) = floored(month <= 2 ? year - 1 : year, by: 400)
     let ofYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
     return era * 146_097 + ofEra * 365 + ofEra / 4 - ofEra / 100 + ofYear - 719_468
+  }
+}
+
+extension ByteBuffer {
+  /// Appends a time as `Timestamp` writes it.
+  func append(time microseconds: Int64) {
+    withUnsafeTemporaryAllocation(byteCount: Timestamp.byteCount, alignment: 1) { room in
+      Timestamp.write(microseconds, to: room)
+      append(UnsafeRawBufferPointer(room))
+    }
   }
 }

@@ -41,12 +41,15 @@ package let firstInstant = Instant(
   monotonicMicroseconds: 1_000_000, wallMicroseconds: 1_800_000_000_000_000)
 
 extension FuzzedCore where Self: ~Copyable {
+  /// What is left where the snapshot is no JSON; the programs do not start then.
+  package static var unreadableSnapshot: String { "the snapshot" }
+
   /// Takes up what a start has found. Returns what it could not use.
   package mutating func takeUp(_ recovery: Recovery, now: Instant) -> [String] {
     var left: [String] = []
     if let content = recovery.content {
       guard let state = try? JSONDecoder().decode(State.self, from: Data(content)) else {
-        return ["the snapshot"]
+        return [Self.unreadableSnapshot]
       }
       left = restore(state, now: now)
     }

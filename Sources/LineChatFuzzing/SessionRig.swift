@@ -269,6 +269,9 @@ package final class SessionRig<C: FuzzedCore & ~Copyable> {
       if let item = connection.reader.next(bytes, &position) {
         wasHeard = true
         core.receive(item, from: connection.id, now: now)
+        if case .line(let line) = item {
+          core.receiveRun(after: line, &connection.reader, bytes, &position, from: connection.id)
+        }
       }
     }
     connection.pending.removeFirst(position)

@@ -247,6 +247,10 @@ final class ServerNode: Node {
         let item = connection.reader.next(bytes, &position)
       {
         receive(item, from: connection, id, caller, world)
+        if case .line(let line) = item {
+          receiveRun(after: line, bytes, &position, from: connection, id, caller, world)
+        }
+        settle(world)
       }
     }
     connection.input.removeFirst(position)
@@ -257,6 +261,7 @@ final class ServerNode: Node {
     connection.isFinished = true
     if let item = connection.reader.finish(isPlain: !directory.speaksTags(id)) {
       receive(item, from: connection, id, caller, world)
+      settle(world)
     }
     let now = moment(world)
     if !caller.hasEnded { model.inputEnded(caller) }
@@ -303,7 +308,28 @@ final class ServerNode: Node {
     default: world.fail("\(Ear.text(sent.bytes)) was read as \(describe(item))")
     }
     directory.receive(item, from: id, now: now)
-    settle(world)
+  }
+
+  /// What the core takes in a run is told to the model line by line.
+  private func receiveRun(
+    after line: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer, _ position: inout Int,
+    from connection: Connection, _ id: SessionID, _ caller: Caller, _ world: World
+  ) {
+    guard world.failure == nil else { return }
+    let start = position
+    directory.receiveRun(after: line, &connection.reader, bytes, &position, from: id)
+    for text in bytes[start..<position].split(separator: UInt8(ascii: "\n")) {
+      guard !connection.link.sent.isEmpty else {
+        return world.fail("a line was taken in a run that none sent")
+      }
+      let sent = connection.link.sent.removeFirst()
+      let line = text.last == UInt8(ascii: "\r") ? text.dropLast() : text
+      guard sent.kind == .line, line.elementsEqual(sent.bytes) else {
+        return world.fail("\(Ear.text(sent.bytes)) was taken in a run")
+      }
+      world.note("\(caller.number) \(caller.person.name)> \(Ear.text(sent.bytes)) (in a run)")
+      model.receive(sent.bytes, from: caller)
+    }
   }
 
   private func describe(_ item: LineReader.Item) -> String {

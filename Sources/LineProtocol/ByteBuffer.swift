@@ -40,6 +40,33 @@ package final class ByteBuffer {
     count += more.count
   }
 
+  /// The same as appending one after the other, with one look at the room.
+  package func append(
+    _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, _ end: UInt8
+  ) {
+    let more = first.count + second.count + 1
+    let place = room(for: more)
+    if let base = first.baseAddress { memcpy(place, base, first.count) }
+    if let base = second.baseAddress { memcpy(place + first.count, base, second.count) }
+    place.storeBytes(of: end, toByteOffset: more - 1, as: UInt8.self)
+    count += more
+  }
+
+  /// The same `times` over: what is there already is copied, twice as much with each copy.
+  package func append(_ more: UnsafeRawBufferPointer, times: Int) {
+    guard let source = more.baseAddress, more.count > 0, times > 0 else { return }
+    let total = more.count * times
+    let place = room(for: total)
+    memcpy(place, source, more.count)
+    var filled = more.count
+    while filled < total {
+      let next = min(filled, total - filled)
+      memcpy(place + filled, place, next)
+      filled += next
+    }
+    count += total
+  }
+
   package func append(_ text: StaticString) {
     append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }

@@ -41,7 +41,7 @@ extension UnsafeRawBufferPointer {
   }
 
   /// Equal to `word`, byte for byte.
-  func equals(_ word: StaticString) -> Bool {
+  package func equals(_ word: StaticString) -> Bool {
     guard count == word.utf8CodeUnitCount, let baseAddress else { return false }
     return memcmp(baseAddress, word.utf8Start, count) == 0
   }

@@ -12,6 +12,14 @@
 //   a byte order mark at the very beginning and empty lines are skipped; an HTTP request as first
 //   line is told apart; the line's length is checked; then its text.
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 package struct LineReader: ~Copyable {
   package enum Item {
     /// Not empty, without EOL, valid text, within the limits. Valid until the next call.
@@ -28,21 +36,18 @@ package struct LineReader: ~Copyable {
     case timingMark
   }
 
-  private let lineBytesMax: Int
-  private let refusesHTTP: Bool
-  /// Lines shorter than this are within all limits, whatever they hold.
-  private let quickBytes: Int
+  // Every connection has one of these, silent or not: no word is wasted.
 
   /// What came of an unfinished line, or the line handed out last; nil between whole lines. While
   /// a line is dropped, its last bytes where they might still show an HTTP request.
   private var carry: ByteBuffer?
-  private var isSpent = false
+  private let lineBytesLimit: Int32
   /// From how many bytes on the unfinished line is to be looked at: it may be too long then.
-  private var checkedBytes = 0
-  private var isDropping = false
-
+  private var checkedBytes: Int32 = 0
   private var telnet = TelnetFilter()
-
+  private let refusesHTTP: Bool
+  private var isSpent = false
+  private var isDropping = false
   /// No line has been ended yet, not even an empty one: a byte order mark is skipped.
   private var isAtStart = true
   /// No line has been seen yet: it might be an HTTP request's.
@@ -51,10 +56,15 @@ package struct LineReader: ~Copyable {
   /// `lineBytesMax` can lower the limit of lines without a source, EOL included, to 128; and
   /// `refusesHTTP` is for TCP, where a browser can be made to connect.
   package init(lineBytesMax: Int = WireLimits.lineBytes, refusesHTTP: Bool = true) {
-    self.lineBytesMax = max(WireLimits.lineBytesLeast, min(lineBytesMax, WireLimits.lineBytes))
+    let limit = max(WireLimits.lineBytesLeast, min(lineBytesMax, WireLimits.lineBytes))
+    lineBytesLimit = Int32(limit)
     self.refusesHTTP = refusesHTTP
-    quickBytes = min(self.lineBytesMax, WireLimits.prefixBytes) - 1
   }
+
+  private var lineBytesMax: Int { Int(lineBytesLimit) }
+
+  /// Lines shorter than this are within all limits, whatever they hold.
+  private var quickBytes: Int { min(lineBytesMax, WireLimits.prefixBytes) - 1 }
 
   /// Memory in use for a line that is not whole yet: at most twice `WireLimits.carriedBytes`.
   package var carriedBytes: Int { carry?.capacity ?? 0 }
@@ -104,6 +114,39 @@ package struct LineReader: ~Copyable {
     return nil
   }
 
+  /// Gives `body` the text of each line that begins with `head` and is otherwise like most lines: whole in
+  /// its chunk, short enough for all limits, of a text that says something. Ends with the first that is
+  /// not, which is left for `next`, or after `most`. `head` is all but the text of the line before.
+  package mutating func takeTexts(
+    after head: UnsafeRawBufferPointer, most: Int, _ chunk: UnsafeRawBufferPointer,
+    _ position: inout Int, _ body: (UnsafeRawBufferPointer) -> Void
+  ) -> Int {
+    guard carry == nil, !isDropping, !isBeforeFirstLine, !telnet.isInside, position >= 0,
+      let base = chunk.baseAddress, let wanted = head.baseAddress
+    else { return 0 }
+    let longest = quickBytes - head.count
+    guard longest > 0 else { return 0 }
+    var count = 0
+    var at = position
+    while count < most {
+      let start = at &+ head.count
+      guard start < chunk.count, memcmp(base + at, wanted, head.count) == 0,
+        let end = memchr(base + start, 0x0A, min(chunk.count &- start, longest))
+      else { break }
+      let line = UnsafeRawBufferPointer(
+        start: base + start, count: UnsafeRawPointer(end) - (base + start))
+      let text = LineReader.withoutCR(line)
+      guard let first = text.first, first > 0x20, TextCheck.firstFault(in: text) == nil else {
+        break
+      }
+      body(text)
+      at = start &+ line.count &+ 1
+      count &+= 1
+    }
+    position = at
+    return count
+  }
+
   /// The stream has ended in order. On a plain connection a last line without EOL counts; on one
   /// that speaks tags, if only in that line, it may be half of what its sender meant, and is dropped.
   package mutating func finish(isPlain: Bool) -> Item? {
@@ -130,18 +173,18 @@ package struct LineReader: ~Copyable {
   private mutating func take(_ run: UnsafeRawBufferPointer) {
     guard !run.isEmpty else { return }
     if isDropping { return keepTail(run) }
-    if carry == nil { checkedBytes = quickBytes }
+    if carry == nil { checkedBytes = Int32(quickBytes) }
     let carry = self.carry ?? ByteBuffer()
     self.carry = carry
     let taken = min(run.count, WireLimits.carriedBytes - carry.count)
     carry.append(run.part(0..<taken))
-    guard carry.count >= checkedBytes else { return }
+    guard carry.count >= Int(checkedBytes) else { return }
     // A CR at the end may be the EOL's or not: the line is too long only if it is so either way.
     var line = LineReader.withoutCR(carry.bytes)
     let eolBytes = carry.count - line.count + 1
     if isAtStart { line = LineReader.withoutBOM(line) }
     guard isTooLong(line, eolBytes: eolBytes) else {
-      checkedBytes = min(2 * carry.count, WireLimits.carriedBytes)
+      checkedBytes = Int32(min(2 * carry.count, WireLimits.carriedBytes))
       return
     }
     isDropping = true

@@ -136,6 +136,11 @@ public struct Tags: Hashable, Sendable, Sequence {
     return TextCheck.firstFault(in: buffer.bytes) == nil
   }
 
+  /// A tag's value with its escapes resolved; nil where there are none, and it is as it stands.
+  package static func unescaped(_ value: UnsafeRawBufferPointer) -> [UInt8]? {
+    value.place(of: 0x5C) == nil ? nil : Array(unescape(value).utf8)
+  }
+
   private static func unescape(_ value: UnsafeRawBufferPointer) -> String {
     guard value.contains(0x5C) else { return String(decoding: value, as: UTF8.self) }
     var plain: [UInt8] = []

@@ -35,7 +35,7 @@ struct TelnetFilter {
 
   private var state = State.outside
   /// The bytes of a subnegotiation so far, from its IAC on.
-  private var length = 0
+  private var length: Int32 = 0
 
   /// The next byte belongs to a command.
   var isInside: Bool {
@@ -100,7 +100,7 @@ struct TelnetFilter {
         }
         state = .subnegotiation
       }
-      if isInside, length >= WireLimits.telnetSubnegotiationBytes {
+      if isInside, Int(length) >= WireLimits.telnetSubnegotiationBytes {
         state = .outside
         return .strayByte
       }

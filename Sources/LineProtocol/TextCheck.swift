@@ -3,7 +3,7 @@
 // one person could write into another's terminal: C0 controls but TAB, DEL, C1 controls, line and
 // paragraph separators, bidirectional embeddings, overrides and isolates.
 //
-// Printable ASCII is passed sixteen bytes at a time; everything else a character at a time.
+// Printable ASCII is passed sixteen or sixty-four bytes at a time; everything else a character at a time.
 
 enum TextCheck {
   /// Where the first byte stands that a line must not hold; nil if all is well.
@@ -11,6 +11,7 @@ enum TextCheck {
     guard let base = bytes.baseAddress else { return nil }
     var at = 0
     while true {
+      while at &+ 64 <= bytes.count, isPlainAtLength(base, at) { at &+= 64 }
       while at &+ 16 <= bytes.count, isPlain(base, at) { at &+= 16 }
       if at == bytes.count { return nil }
       // Most lines end here: the last block once more, with some bytes that were passed already.
@@ -28,13 +29,25 @@ enum TextCheck {
   /// Sixteen bytes of printable ASCII, from " " to "~".
   @inline(__always)
   private static func isPlain(_ base: UnsafeRawPointer, _ at: Int) -> Bool {
-    let first = base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-    let second = base.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
-    return (unplain(first) | unplain(second)) & 0x8080_8080_8080_8080 == 0
+    unplain(base, at) & 0x8080_8080_8080_8080 == 0
   }
 
-  /// The highest bit of a byte is set where that byte is below " " or above "~". (A borrow or a
-  /// carry into the next byte comes only from a byte that is itself such a one.)
+  /// Four times as many, with one question for all.
+  @inline(__always)
+  private static func isPlainAtLength(_ base: UnsafeRawPointer, _ at: Int) -> Bool {
+    let half = unplain(base, at) | unplain(base, at &+ 16)
+    return (half | unplain(base, at &+ 32) | unplain(base, at &+ 48)) & 0x8080_8080_8080_8080 == 0
+  }
+
+  /// The highest bit of some byte is set where one of sixteen is below " " or above "~". (A borrow or
+  /// a carry into the next byte comes only from a byte that is itself such a one.)
+  @inline(__always)
+  private static func unplain(_ base: UnsafeRawPointer, _ at: Int) -> UInt64 {
+    let first = base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+    let second = base.loadUnaligned(fromByteOffset: at &+ 8, as: UInt64.self)
+    return unplain(first) | unplain(second)
+  }
+
   @inline(__always)
   private static func unplain(_ word: UInt64) -> UInt64 {
     word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)

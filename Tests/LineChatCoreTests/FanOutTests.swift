@@ -154,6 +154,29 @@ struct FanOutTests {
     }
   }
 
+  @Test("what was encoded once goes to each in its place, in as few pieces as can be")
+  func encodedOnce() {
+    let fanOut = FanOut()
+    for session in 0..<UInt32(3) { fanOut.open(session) }
+    let number = fanOut.number
+    let one = fanOut.encode { $0.append("one\n") }
+    let two = fanOut.encode { $0.append("two\n") }
+    for session in 0..<UInt32(2) {
+      fanOut.send(one, to: session)
+      fanOut.send(two, to: session)
+    }
+    fanOut.send(to: 2, isReply: true) { $0.append("own\n") }
+    fanOut.send(two, to: 2)
+    #expect(fanOut.replyBytes(0) == 8)
+    #expect(fanOut.number == number)
+    var heard: [UInt32: [String]] = [:]
+    fanOut.endRound { session, pieces in
+      heard[session] = pieces.map { String(decoding: $0, as: UTF8.self) }
+    }
+    #expect(heard == [0: ["one\ntwo\n"], 1: ["one\ntwo\n"], 2: ["own\n", "two\n"]])
+    #expect(fanOut.number != number)
+  }
+
   @Test("everybody gets exactly what is theirs", arguments: 0..<60 as Range<UInt64>)
   func againstLists(seed: UInt64) {
     let play = Play(seed)

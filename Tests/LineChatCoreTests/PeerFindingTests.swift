@@ -212,6 +212,80 @@ struct PeerFindingTests {
     #expect(restarted.peer.audit().problems == [])
   }
 
+  @Test("a name that may be ours already is asked for where somebody else has the one of before")
+  func nameOfBeforeTaken() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play(
+      """
+      me> NICK zoe
+      server< @label=3 NICK zoe
+      ~ server
+      me< ERR unreachable NICK {*}
+      = 0.5
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=4 NICK alice
+      server> @label=4 ERR name-taken NICK alice belongs to a member from another host
+      * name alice taken: alice belongs to a member from another host
+      server< @label=5 NICK zoe
+      server> @label=5 OK NICK zoe
+      server< @label=6 JOIN lobby :5001
+      """)
+    #expect(stage.peer.replicaState().name == "zoe")
+    #expect(stage.peer.replicaState().askedName == nil)
+  }
+
+  @Test("where neither name is to be had, both are asked for again after the pause")
+  func bothNamesTaken() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play(
+      """
+      me> NICK zoe
+      server< @label=3 NICK zoe
+      ~ server
+      me< ERR unreachable NICK {*}
+      = 0.5
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=4 NICK alice
+      server> @label=4 ERR name-taken NICK alice belongs to a member from another host
+      server< @label=5 NICK zoe
+      server> @label=5 ERR name-taken NICK zoe is in use
+      - server
+      = 100
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=6 NICK alice
+      """)
+  }
+
+  @Test("a name that may be ours already is asked for where no group of ours is known to the end")
+  func doubtWhileJoining() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play(
+      """
+      me> LEAVE lobby
+      server< @label=3 LEAVE lobby
+      me< done
+      me> NICK zoe
+      server< @label=4 NICK zoe
+      ~ server
+      me< ERR unreachable NICK {*}
+      = 0.5
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=5 NICK alice
+      server> @label=5 OK NICK alice
+      server< @label=6 NICK zoe
+      server> @label=6 OK NICK zoe
+      server< @label=7 LEAVE lobby
+      """)
+  }
+
   @Test("what comes again on another connection, before it is written, is acknowledged there")
   func repeatedOnWayToDisk() {
     let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
@@ -226,6 +300,38 @@ struct PeerFindingTests {
       * :bob@10.0.0.2:5001 MSG lobby hi
       again< ACK lobby B.1
       """)
+  }
+
+  @Test("what comes again after a failure is taken, also where its first writing fails only then")
+  func failsAfterComingAgain() {
+    let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])
+    let lines = [
+      "@msgid=B.1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby one",
+      "@msgid=B.2;prev=1;time=T;version=9.3 :bob@10.0.0.2:5001 MSG lobby two",
+    ]
+    stage.open("bob", from: "10.0.0.2")
+    stage.play(
+      """
+      % hold
+      bob> \(lines[0])
+      bob> \(lines[1])
+      % fail
+      bob< @msgid=B.1 ERR internal MSG it could not be written to disk {*}
+      . bob
+      x bob
+      """)
+    stage.open("again", from: "10.0.0.2")
+    stage.play(
+      """
+      again> \(lines[0])
+      again> \(lines[1])
+      % fail
+      % all
+      * :bob@10.0.0.2:5001 MSG lobby one
+      * :bob@10.0.0.2:5001 MSG lobby two
+      again< ACK lobby B.2
+      """)
+    #expect(stage.peer.audit().problems == [])
   }
 
   @Test("what comes again on another connection and could not be written is not acknowledged there")

@@ -86,17 +86,26 @@ final class Stage {
 
   func accepts(_ name: String) -> Bool { directory.accepts(id(name)) }
 
-  /// Sends bytes, through a line reader as a real connection's; one round.
-  func send(_ name: String, bytes: [UInt8]) {
+  /// Sends bytes, through a line reader as a real connection's; one round. Returns how many of them were
+  /// taken in runs.
+  @discardableResult
+  func send(_ name: String, bytes: [UInt8], inRuns: Bool = true) -> Int {
     let id = id(name)
+    var run = 0
     bytes.withUnsafeBytes { chunk in
       var position = 0
       while directory.accepts(id), let item = readers[name]!.lines.next(chunk, &position) {
         directory.receive(item, from: id, now: now)
+        if inRuns, case .line(let line) = item {
+          let before = position
+          directory.receiveRun(after: line, &readers[name]!.lines, chunk, &position, from: id)
+          run += position - before
+        }
         answerDisk()
       }
     }
     settle()
+    return run
   }
 
   func send(_ name: String, _ line: String) { send(name, bytes: Array((line + "\n").utf8)) }

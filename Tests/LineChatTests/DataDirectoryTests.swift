@@ -71,23 +71,44 @@ struct DataDirectoryTests {
         let text = try directory.text(of: "groups.json")
         let line = try #require(text.split(separator: "\n").first { $0.contains("\"start\"") })
         let crc = try #require(text.split(separator: "\n").first { $0.contains("\"crc\"") })
-        let changed = text.replacing(String(line), with: "  \"start\" : 9000000000,")
+        let changed = text.replacing(String(line), with: "  \"start\" : 9000000000000,")
           .replacing(String(crc) + "\n", with: "")
         try changed.write(
           toFile: "\(directory.path)/groups.json", atomically: true, encoding: .utf8)
       }
       let server = try TestServer(directory)
-      let client = try server.client()
-      try client.send("@label=a JOIN ops\n")
-      let reply = try client.line { $0.contains("OK JOIN") }
-      let text = try #require(Message(parsing: reply).tags["version"])
-      let parts = text.split(separator: ".").compactMap { UInt64($0) }
-      let version = RosterVersion(start: parts[0], number: parts[1])
+      let version = try versionOfJoin(server)
       #expect(version > last, "turn \(turn)")
       last = version
-      if turn >= 3 { #expect(version.start > 9_000_000_000) }
+      if turn >= 3 { #expect(version.start > 9_000_000_000_000) }
       server.stop()
     }
+  }
+
+  @Test("versions rise where an older copy of the directory is put back, within one second, too")
+  func copyPutBack() throws {
+    let (directory, copy) = (try TemporaryDirectory(), try TemporaryDirectory())
+    let kept = "\(copy.path)/kept"
+    try TestServer(directory).stop()
+    try FileManager.default.copyItem(atPath: directory.path, toPath: kept)
+    var last = RosterVersion(start: 0, number: 0)
+    for turn in 1...5 {
+      let server = try TestServer(directory)
+      let version = try versionOfJoin(server)
+      #expect(version > last, "turn \(turn)")
+      last = version
+      server.stop()
+      try FileManager.default.removeItem(atPath: directory.path)
+      try FileManager.default.copyItem(atPath: kept, toPath: directory.path)
+    }
+  }
+
+  private func versionOfJoin(_ server: TestServer) throws -> RosterVersion {
+    let client = try server.client()
+    try client.send("@label=a JOIN ops\n")
+    let reply = try client.line { $0.contains("OK JOIN") }
+    let text = try #require(Message(parsing: reply).tags["version"])
+    return try #require(RosterVersion(text))
   }
 
   @Test("a slow disk holds up who waits for it, and nobody else")

@@ -99,6 +99,36 @@ struct JournalThreadTests {
     #expect(try loop.found() == Array(1...1_000))
   }
 
+  @Test("what a round hands in goes to the disk with one sync, though the disk is free at once")
+  func oneSyncForARound() throws {
+    let loop = try Loop()
+    let before = loop.controls.syncs
+    let lines = try (1...1_000).map { number -> (line: JournalLine, ticket: Ticket?) in
+      (try Loop.record(number), number % 3 == 0 ? nil : Ticket(number: UInt64(number)))
+    }
+    #expect(loop.thread.handIn(lines).isEmpty)
+    try loop.take(667)
+    #expect(loop.controls.syncs == before + 1)
+    #expect(loop.state.applied == (1...1_000).filter { $0 % 3 != 0 })
+  }
+
+  @Test("from the first record on for which there is no room, all of a round are refused")
+  func noRoomForARound() throws {
+    let loop = try Loop()
+    loop.controls.hold()
+    // Far more than may wait; the last one, a small one, would fit.
+    let lines = try (1...401).map { number -> (line: JournalLine, ticket: Ticket?) in
+      (try Loop.record(number, bytes: number < 401 ? 60_000 : 0), Ticket(number: UInt64(number)))
+    }
+    let refused = loop.thread.handIn(lines).map(\.number)
+    let taken = lines.count - refused.count
+    #expect(taken > 1 && taken < 400)
+    #expect(refused == (UInt64(taken + 1)...401).map { $0 })
+    loop.controls.release()
+    try loop.take(taken)
+    #expect(loop.state.applied == Array(1...taken))
+  }
+
   @Test("a disk that takes 200 ms for a sync makes nobody wait who calls")
   func slowSync() throws {
     let loop = try Loop()

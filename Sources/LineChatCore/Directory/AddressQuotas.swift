@@ -30,7 +30,9 @@ extension Directory {
   }
 
   /// Refuses a name to somebody who has none yet, where the address has its share.
-  mutating func checkNames(of member: Int32, _ verb: Verb, or instead: String) throws(Refusal) {
+  mutating func checkNames(
+    of member: Int32, _ verb: Verb, or instead: @autoclosure () -> String
+  ) throws(Refusal) {
     let most = configuration.quotas.names
     guard most > 0, members[member].countedAt == nil, let address = counted(member),
       namesByAddress[address] >= most
@@ -38,8 +40,8 @@ extension Directory {
     counters.quotaRefusals += 1
     throw Refusal(
       .rateLimited, verb,
-      "your address has \(most) \(most == 1 ? "name" : "names") here, no more are allowed; \(instead)"
-    )
+      "your address has \(most) \(most == 1 ? "name" : "names") here, no more are allowed; "
+        + instead())
   }
 
   // MARK: Groups

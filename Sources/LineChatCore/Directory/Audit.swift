@@ -300,7 +300,7 @@ extension FanOut {
     audit.hold(Set(freeChannels).count == freeChannels.count, "a channel is free twice")
     audit.hold(
       freeChannels.allSatisfy { channels[Int($0)].subscribers.isEmpty }, "a free channel is heard")
-    for (index, outlet) in outlets.enumerated() {
+    for (index, outlet) in outlets.elements.enumerated() {
       audit.hold(
         outlet.isHeld == (heldBuffers[UInt32(index)] != nil), "what is kept back for \(index)")
     }

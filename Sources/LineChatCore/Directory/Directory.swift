@@ -56,26 +56,55 @@ package struct Directory: ~Copyable, Core {
     package var linesPerSecondMax = 0
 
     package init() {}
+
+    fileprivate var greeting: (before: [UInt8], behind: [UInt8]) {
+      let id = hexadecimal(serverID)
+      return (
+        Array("INFO \(program) \(version) protocol=1 server=\(id) you=".utf8),
+        Array(" max-line=\(lineBytesMax) help=HELP\n".utf8)
+      )
+    }
   }
 
   /// What keeps a session from accepting lines.
   enum Activity: UInt8 { case ready, waiting, listing, persisting, claiming, flushing, ending }
 
+  // Sessions and members are in an order that leaves no gaps, and what few of them have takes one word
+  // in the others (`rare`, an array of one or none): there may be ten thousand, most of them silent.
+
   struct Session {
     let id: SessionID
-    let origin: Origin
-    let identity: Identity?
     /// Who it is; where it was dialled, whom it was dialled for.
     var member: Int32
-    /// Set where the server dialled it.
-    var link: Link?
+    /// Marks sessions already told in the present sweep over several groups.
+    var sweep: UInt32 = 0
+    var heardAt: Int64
+    let origin: Origin
     var activity = Activity.ready
     var speaksTags = false
     var inputHasEnded = false
     var missedPings: UInt8 = 0
-    var heardAt: Int64
-    /// Marks sessions already told in the present sweep over several groups.
-    var sweep: UInt32 = 0
+    private var rare: [Rare] = []
+
+    private struct Rare {
+      let identity: Identity?
+      var link: Link?
+    }
+
+    init(
+      id: SessionID, origin: Origin, identity: Identity?, member: Int32, link: Link?, heardAt: Int64
+    ) {
+      (self.id, self.origin, self.member, self.heardAt) = (id, origin, member, heardAt)
+      if identity != nil || link != nil { rare = [Rare(identity: identity, link: link)] }
+    }
+
+    var identity: Identity? { rare.first?.identity }
+
+    /// Set where the server dialled it.
+    var link: Link? {
+      get { rare.first?.link }
+      set { if !rare.isEmpty { rare[0].link = newValue } }
+    }
   }
 
   struct Membership {
@@ -87,28 +116,64 @@ package struct Directory: ~Copyable, Core {
 
   struct Member {
     var name: MemberName
-    /// The name is the one that it was given when it came.
-    var isGuest = false
-    /// The address that has one name less for it; nil where none has.
-    var countedAt: IPAddress?
     var place = Place.relay
-    /// Whom the name belongs to: the key if there is one, else the host.
-    var host: Origin
-    var identity: Identity?
-    var session: Int32
     /// As the latest NICK or JOIN said it.
     var speaksTags = false
     /// The last dial of its address found it there.
     var isReachable = false
+    /// The name is the one that it was given when it came.
+    var isGuest = false
+    /// Whom the name belongs to: the key if there is one, else the host.
+    var host: Origin
+    var session: Int32
+    /// The address that has one name less for it; nil where none has.
+    var countedAt: IPAddress?
+    var pendingChanges: Int32 = 0
     /// When it was last connected or reached, microseconds since 1970 UTC.
     var seenAt: Int64
-    var pendingChanges: Int32 = 0
-    /// The name that is on its way to the disk.
-    var nextName: MemberName?
-    /// The stream of what the server sends to it for plain senders; 0 until there is something.
-    var stream: UInt64 = 0
-    var sequence: UInt64 = 0
     var memberships: [Membership] = []
+    private var rare: [Rare] = []
+
+    private struct Rare {
+      var identity: Identity?
+      var nextName: MemberName?
+      var stream: UInt64 = 0
+      var sequence: UInt64 = 0
+    }
+
+    init(name: MemberName, isGuest: Bool = false, host: Origin, session: Int32, seenAt: Int64) {
+      (self.name, self.isGuest, self.host) = (name, isGuest, host)
+      (self.session, self.seenAt) = (session, seenAt)
+    }
+
+    /// The key that the name belongs to.
+    var identity: Identity? {
+      get { rare.first?.identity }
+      set { if newValue != nil || !rare.isEmpty { withRare { $0.identity = newValue } } }
+    }
+
+    /// The name that is on its way to the disk.
+    var nextName: MemberName? {
+      get { rare.first?.nextName }
+      set { if newValue != nil || !rare.isEmpty { withRare { $0.nextName = newValue } } }
+    }
+
+    /// The stream of what the server sends to it for plain senders; 0 until there is something.
+    var stream: UInt64 {
+      get { rare.first?.stream ?? 0 }
+      set { withRare { $0.stream = newValue } }
+    }
+
+    /// The number of the latest of that.
+    var sequence: UInt64 {
+      get { rare.first?.sequence ?? 0 }
+      set { withRare { $0.sequence = newValue } }
+    }
+
+    private mutating func withRare(_ change: (inout Rare) -> Void) {
+      if rare.isEmpty { rare.append(Rare()) }
+      change(&rare[0])
+    }
 
     var wire: LineProtocol.Member { LineProtocol.Member(name: name, place: place) }
     var isDurable: Bool { memberships.contains(where: \.isDurable) }
@@ -136,6 +201,8 @@ package struct Directory: ~Copyable, Core {
   }
 
   let configuration: Configuration
+  /// What everybody is told first, around the name that they get.
+  let greeting: (before: [UInt8], behind: [UInt8])
   package let fanOut = FanOut()
   package var machine = MachineCounters()
 
@@ -182,6 +249,10 @@ package struct Directory: ~Copyable, Core {
   var forgettings: [UInt64: Forgetting] = [:]
   var tickets: UInt64 = 0
   var deadlines = Heap<Deadline>()
+  /// The latest message, and what a run of them says again and again.
+  var said = Said()
+  let runSource = ByteBuffer()
+  let runReply = ByteBuffer()
 
   var startedAt: Instant?
   var counters = Counters()
@@ -204,6 +275,7 @@ package struct Directory: ~Copyable, Core {
 
   package init(_ configuration: Configuration) {
     self.configuration = configuration
+    greeting = configuration.greeting
     random = SplitMix64(state: configuration.seed)
   }
 }
@@ -218,7 +290,7 @@ extension Directory {
     begin(now)
     let member = makeMember(
       Member(
-        name: guestName(), isGuest: true, host: origin.host, identity: nil, session: -1,
+        name: guestName(), isGuest: true, host: origin.host, session: -1,
         seenAt: now.wallMicroseconds))
     let id = makeSession(origin, identity: identity, member: member)
     members[member].session = Int32(id.index)
@@ -270,7 +342,7 @@ extension Directory {
   /// Whether the session's next line may be handed in. False while it waits for something, and
   /// where it has collected enough replies for one round.
   package func accepts(_ id: SessionID) -> Bool {
-    isReady(id) && fanOut.replyBytes(id.index) < Limits.repliesPerRoundBytes
+    isReady(id) && fanOut.replyRoom(id.index) > 0
   }
 
   package func speaksTags(_ id: SessionID) -> Bool {
@@ -364,13 +436,7 @@ extension Directory {
     }
   }
 
-  /// Hands out what is to be done, in order.
-  package mutating func takeEffects(_ body: (Effect) -> Void) {
-    guard !effects.isEmpty else { return }
-    let taken = effects
-    effects.removeAll(keepingCapacity: effects.count <= 1_024)
-    for effect in taken { body(effect) }
-  }
+  package mutating func takeEffects(into list: inout [Effect]) { swap(&effects, &list) }
 
   package var hasEffects: Bool { !effects.isEmpty }
 

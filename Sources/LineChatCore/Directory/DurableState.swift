@@ -188,7 +188,7 @@ extension Directory {
 
   private mutating func restoreMember(_ name: MemberName, now: Instant) -> Int32 {
     makeMember(
-      Member(name: name, host: .unix, identity: nil, session: -1, seenAt: now.wallMicroseconds))
+      Member(name: name, host: .unix, session: -1, seenAt: now.wallMicroseconds))
   }
 
   private mutating func setPlace(_ place: Place, of member: Int32) {

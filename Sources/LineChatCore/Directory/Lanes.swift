@@ -299,16 +299,23 @@ extension Directory {
     and more: Tags = Tags()
   ) {
     reply(session, label, and: more) { buffer in
-      buffer.append("OK MSG ")
-      buffer.append(name)
-      buffer.append(byte: UInt8(ascii: " "))
-      buffer.append(decimal: handed)
-      buffer.append(byte: UInt8(ascii: "/"))
-      buffer.append(decimal: others)
-      if kept > 0 {
-        buffer.append(" kept ")
-        buffer.append(decimal: kept)
-      }
+      appendMessageReply(buffer, name, handed: handed, others: others, kept: kept)
+    }
+  }
+
+  /// `OK MSG <group> <handed>/<others>`, without the end of line.
+  func appendMessageReply(
+    _ buffer: ByteBuffer, _ name: GroupName, handed: Int, others: Int, kept: Int
+  ) {
+    buffer.append("OK MSG ")
+    buffer.append(name)
+    buffer.append(byte: UInt8(ascii: " "))
+    buffer.append(decimal: handed)
+    buffer.append(byte: UInt8(ascii: "/"))
+    buffer.append(decimal: others)
+    if kept > 0 {
+      buffer.append(" kept ")
+      buffer.append(decimal: kept)
     }
   }
 }

@@ -65,6 +65,7 @@ extension Directory {
     _ before: LineProtocol.Member, to name: MemberName, of member: Int32,
     in memberships: [Membership], now: Instant
   ) {
+    guard !memberships.isEmpty else { return }
     let stamp = Timestamp.text(clock.stamp(now))
     let sweep = nextSweep()
     let own = members[member].session

@@ -1,5 +1,6 @@
-// MSG, PM, ACK and WAIT: what people came for. `say` is the hot path; on it nothing is allocated
-// per receiver, and nothing is made a String unless somebody in the group speaks tags.
+// MSG, PM, ACK and WAIT: what people came for. `say` is the hot path (behind it, `receiveRun`); on it
+// nothing is allocated per receiver, and nothing is made a String unless somebody in the group speaks
+// tags.
 
 import LineProtocol
 
@@ -53,6 +54,10 @@ extension Directory {
     counters.deliveries += handed
     replyToMessage(
       request.session, request.label, groups[group].name, handed: handed, others: others, kept: 0)
+    if !request.isTagged {
+      said = Said(
+        line: counters.lines, session: request.session, group: group, headBytes: view.cursor + 1)
+    }
   }
 
   /// To everybody in the group but the speaker. Returns how many got it, of how many others.
@@ -174,12 +179,17 @@ extension Directory {
     _ buffer: ByteBuffer, _ from: LineProtocol.Member, _ group: GroupName,
     _ text: UnsafeRawBufferPointer
   ) {
+    appendMessageHead(buffer, from, group)
+    buffer.append(text)
+    buffer.append(byte: UInt8(ascii: "\n"))
+  }
+
+  /// What stands before a message's text.
+  func appendMessageHead(_ buffer: ByteBuffer, _ from: LineProtocol.Member, _ group: GroupName) {
     appendSource(buffer, from)
     buffer.append("MSG ")
     buffer.append(group)
     buffer.append(byte: UInt8(ascii: " "))
-    buffer.append(text)
-    buffer.append(byte: UInt8(ascii: "\n"))
   }
 
   mutating func report(

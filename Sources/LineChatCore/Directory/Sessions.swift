@@ -204,18 +204,10 @@ extension Directory {
   }
 
   func greet(_ session: UInt32, _ name: MemberName) {
-    fanOut.send(to: session, isReply: true) {
-      $0.append("INFO ")
-      $0.append(configuration.program)
-      $0.append(" ")
-      $0.append(configuration.version)
-      $0.append(" protocol=1 server=")
-      $0.append(hexadecimal(configuration.serverID))
-      $0.append(" you=")
-      $0.append(name)
-      $0.append(" max-line=")
-      $0.append(decimal: configuration.lineBytesMax)
-      $0.append(" help=HELP\n")
+    fanOut.send(to: session, isReply: true) { buffer in
+      greeting.before.withUnsafeBytes { buffer.append($0) }
+      buffer.append(name)
+      greeting.behind.withUnsafeBytes { buffer.append($0) }
     }
   }
 }

@@ -4,13 +4,45 @@
 
 import LineProtocol
 
-struct PeerClaim {
+/// An object, so that noting a receipt in it copies nothing.
+final class PeerClaim {
   let mouth: Mouth
   let message: ChatMessage
   /// By contact, as one may take another name meanwhile; with the name that it was said to.
   var recipients: [(contact: Int32, name: MemberName)]
-  var states: [Int32: DeliveryState] = [:]
+  /// What is known, but for those who have it: that is what becomes of nearly all.
+  private(set) var exceptions: [Int32: DeliveryState] = [:]
+  /// For how many something is known.
+  private(set) var known = 0
   var isOnDisk = false
+
+  init(_ message: ChatMessage, _ recipients: [(contact: Int32, name: MemberName)], for mouth: Mouth)
+  {
+    self.mouth = mouth
+    self.message = message
+    self.recipients = recipients
+  }
+
+  var isComplete: Bool { isOnDisk && known >= recipients.count }
+
+  /// What is known of one recipient is this from now on. Returns whether all is known then.
+  func note(_ contact: Int32, _ state: DeliveryState) -> Bool {
+    let before: DeliveryState?
+    switch state {
+    case .delivered: before = exceptions.isEmpty ? nil : exceptions.removeValue(forKey: contact)
+    case .sent, .takenOver, .relayed, .waiting, .failed:
+      before = exceptions.updateValue(state, forKey: contact)
+    }
+    if before == nil { known += 1 }
+    return isComplete
+  }
+
+  func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
+    guard let index = recipients.firstIndex(where: { $0.contact == contact }) else { return }
+    let new = number(index)
+    recipients[index].contact = new
+    exceptions[new] = exceptions.removeValue(forKey: contact)
+  }
 }
 
 extension Peer {
@@ -21,7 +53,7 @@ extension Peer {
     guard mouth != .call(0) else { return 0 }
     let number = nextNumber()
     claims[number] = PeerClaim(
-      mouth: mouth, message: message, recipients: recipients.map { ($0, contacts[$0].member.name) })
+      message, recipients.map { ($0, contacts[$0].member.name) }, for: mouth)
     schedule(after: Limits.claimMicroseconds, .claim(number))
     return number
   }
@@ -29,59 +61,63 @@ extension Peer {
   /// What has become of a message for the recipient of a lane.
   mutating func tell(_ sequence: UInt64, of lane: Int32, _ state: DeliveryState) {
     let (stream, contact) = (lanes[lane].stream, lanes[lane].contact)
-    let name = contacts[contact].member.name
-    guard let index = position(of: sequence, in: stream),
-      let id = MessageID(stream: streams[stream].id, sequence: sequence)
-    else { return }
-    let claim = streams[stream].messages[index].claim
-    if claims[claim] != nil {
-      claims[claim]!.states[contact] = state
-      return settle(claim)
+    guard let index = position(of: sequence, in: stream) else { return }
+    tell(sequence, of: stream, contact, state, claim: streams[stream].messages[index].claim)
+  }
+
+  mutating func tell(
+    _ sequence: UInt64, of stream: Int32, _ contact: Int32, _ state: DeliveryState, claim: UInt64
+  ) {
+    if claim != 0, let waiting = claims[claim] {
+      if waiting.note(contact, state) { answer(claim) }
+      return
     }
-    news.append(.delivery(id, streams[stream].conversation, name, state))
+    guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
+    news.append(
+      .delivery(id, streams[stream].conversation, contacts[contact].member.name, state))
   }
 
   /// In claims a contact has another number from now on, which may depend on its place in each.
   mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
-    for claim in claims.keys {
-      guard let index = claims[claim]!.recipients.firstIndex(where: { $0.contact == contact })
-      else { continue }
-      let new = number(index)
-      claims[claim]!.recipients[index].contact = new
-      claims[claim]!.states[new] = claims[claim]!.states.removeValue(forKey: contact)
-    }
+    for claim in claims.values { claim.renumber(contact, number) }
   }
 
-  /// Answers if all is known.
+  /// The message is on the disk: it is answered if all is known.
   mutating func settle(_ number: UInt64) {
-    guard var claim = claims[number] else { return }
-    if let id = claim.message.id, let stream = streamsByID[id.stream], !claim.isOnDisk {
-      claim.isOnDisk =
-        position(of: id.sequence, in: stream).map { streams[stream].messages[$0].isOnDisk } ?? true
-      claims[number] = claim
-    }
-    guard claim.isOnDisk, claim.states.count >= claim.recipients.count else { return }
-    answer(number, claim)
+    guard let claim = claims[number] else { return }
+    claim.isOnDisk = true
+    if claim.isComplete { answer(number) }
   }
 
   /// The time is over.
   mutating func settleAll(_ number: UInt64) {
-    settle(number)
-    guard var claim = claims[number], claim.isOnDisk || isShuttingDown else {
-      // The disk is slow: the answer waits for it, as an answer says that it is there.
-      if claims[number] != nil { schedule(after: Limits.claimMicroseconds, .claim(number)) }
-      return
+    guard let claim = claims[number] else { return }
+    // Where the disk is slow the answer waits for it, as an answer says that it is there.
+    guard claim.isOnDisk || isShuttingDown else {
+      return schedule(after: Limits.claimMicroseconds, .claim(number))
     }
-    for (contact, _) in claim.recipients where claim.states[contact] == nil {
-      claim.states[contact] = .underWay
-    }
-    answer(number, claim)
+    answer(number)
   }
 
-  private mutating func answer(_ number: UInt64, _ claim: PeerClaim) {
-    claims[number] = nil
-    let entries = claim.recipients.compactMap { contact, name in
-      claim.states[contact].map { Receipt.Entry(name, $0) }
+  /// What is known of a recipient.
+  private func state(_ contact: Int32, _ claim: PeerClaim) -> DeliveryState {
+    if let exception = claim.exceptions[contact] { return exception }
+    guard !claim.isComplete, let id = claim.message.id else { return .delivered }
+    return isWaiting(id, for: contact) ? .underWay : .delivered
+  }
+
+  /// Whether that message waits for that contact.
+  func isWaiting(_ id: MessageID, for contact: Int32) -> Bool {
+    guard let stream = streamsByID[id.stream], contacts.holds(contact),
+      let lane = lane(of: contact, stream)
+    else { return false }
+    return lanes[lane].position(of: id.sequence) != nil
+  }
+
+  private mutating func answer(_ number: UInt64) {
+    guard let claim = claims.removeValue(forKey: number) else { return }
+    let entries = claim.recipients.map { contact, name in
+      Receipt.Entry(name, state(contact, claim))
     }
     let receipt = News.Answer.receipt(Receipt(message: claim.message, entries: entries))
     switch claim.mouth {
@@ -107,13 +143,17 @@ extension Peer {
         reason = why
       }
     }
-    var tags = Tags()
-    tags["msgid"] = claim.message.id?.description
-    tags["waiting"] = list(waiting)
-    tags["failed"] = list(failed)
+    let id = claim.message.id
+    func tags() -> Tags {
+      var tags = Tags()
+      tags["msgid"] = id?.description
+      tags["waiting"] = Peer.list(waiting)
+      tags["failed"] = Peer.list(failed)
+      return tags
+    }
     switch claim.message.conversation {
     case .group(let group):
-      answer(claim.mouth, verb: .msg, tags: tags) { buffer in
+      answer(claim.mouth, verb: .msg, tags: tags()) { buffer in
         buffer.append(group)
         buffer.append(" ")
         buffer.append(decimal: handed)
@@ -128,7 +168,7 @@ extension Peer {
       guard failed.isEmpty else {
         return refuse(Refusal(.noSuchPeer, .pm, reason), to: claim.mouth)
       }
-      answer(claim.mouth, verb: .pm, tags: tags) { buffer in
+      answer(claim.mouth, verb: .pm, tags: tags()) { buffer in
         buffer.append(name)
         if !waiting.isEmpty { buffer.append(" kept") }
       }
@@ -136,7 +176,7 @@ extension Peer {
   }
 
   /// As many names as a tag should have.
-  private func list(_ names: [MemberName]) -> String? {
+  private static func list(_ names: [MemberName]) -> String? {
     guard !names.isEmpty else { return nil }
     let shown = names.prefix(Limits.namesInTag).map(\.description).joined(separator: ",")
     return names.count > Limits.namesInTag ? shown + ",…" : shown

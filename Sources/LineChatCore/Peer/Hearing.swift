@@ -14,14 +14,36 @@ struct HeardStream {
   /// On the disk.
   var durable: UInt64
   /// Taken, and on their way to the disk, in order.
-  var underWay: Deque<UInt64> = []
+  var underWay: Deque<UnderWay> = []
   /// Connections on which one of those came again: the receipt is for them, too.
   var repeated: [Repeated] = []
   /// The order in which streams were heard last.
   var order: UInt64
 
   /// The latest message that was taken.
-  var taken: UInt64 { underWay.last ?? durable }
+  var taken: UInt64 { underWay.last?.sequence ?? durable }
+
+  mutating func takes(_ sequence: UInt64, order: UInt64) {
+    underWay.append(UnderWay(sequence: sequence, attempt: order))
+    self.order = order
+  }
+
+  /// One is on the disk. False: it is not the first of those on their way, so one before it has failed,
+  /// and it has failed with that.
+  mutating func isDurable(_ written: UnderWay?) -> Bool {
+    guard let first = underWay.first, first == written else { return false }
+    underWay.removeFirst()
+    durable = first.sequence
+    return true
+  }
+}
+
+/// A message on its way to the disk. One that failed comes again while what was written with it may still
+/// be under way: what becomes of that says nothing about the second time.
+struct UnderWay: Equatable {
+  let sequence: UInt64
+  /// Another one each time that it is taken.
+  let attempt: UInt64
 }
 
 /// A message that came on a second connection while it was on its way to the disk: the first may be dead.
@@ -55,70 +77,71 @@ struct Incoming {
   let session: SessionID
   let destination: Destination
   let bytes: Int
+  /// What it is among those of its stream that are on their way to the disk; nil without a number.
+  let underWay: UnderWay?
   /// Who waits for a reply; nil where a receipt is what is waited for.
   let mouth: Mouth?
 }
 
 extension Peer {
   /// On the uplink the server vouches for the source.
-  mutating func hearRelayed(_ line: LineView, _ tags: Tags) {
-    guard let session = uplink.session, let message = try? Message(line),
-      let source = message.source
+  mutating func hearRelayed(_ view: LineView) {
+    guard let session = uplink.session, let line = HeardLine(view), let source = line.source,
+      source.name != name
     else { return }
-    guard source.name != name else { return }
-    if case .msg(let group, _) = message.content, groups[group]?.isIn != true {
+    if case .group(let group) = line.target, groups[group]?.isIn != true {
       askAboutUnknown(group)
     }
-    hear(message, from: source, on: session, .relayed)
+    hear(line, from: source, on: session, .relayed)
   }
 
   /// Takes a message from a source that is believed.
   mutating func hear(
-    _ line: Message, from source: Member, on session: SessionID, _ path: ChatMessage.Path,
+    _ line: HeardLine, from source: Member, on session: SessionID, _ path: ChatMessage.Path,
     unverifiedOrigin: Origin? = nil
   ) {
-    let conversation: Conversation
-    let destination: Destination
-    let text: String
-    switch line.content {
-    case .msg(let group, let said):
-      (conversation, text) = (.group(groups[group]?.name ?? group), said)
-      destination = .named(group)
-    case .pm(let recipient, let said):
-      (conversation, text) = (.person(source.name), said)
-      destination = Destination(recipient)
-    default: return
-    }
     // A stranger's numbers are nobody's: they could be those of somebody else.
-    let id = unverifiedOrigin == nil ? line.tags["msgid"].flatMap { MessageID($0) } : nil
-    let prev = line.tags["prev"].flatMap { UInt64($0) }
-    if let id, !take(id, prev: prev) {
-      return acknowledgeAgain(id, prev, destination, source, session)
+    let id = unverifiedOrigin == nil ? line.id : nil
+    var before: UInt64 = 0
+    if let id {
+      guard let taken = take(id, prev: line.prev) else {
+        return acknowledgeAgain(id, line.prev, line.destination, source, session)
+      }
+      before = taken
     }
-    let said = line.tags["time"].flatMap { Timestamp.microseconds($0) }
     var time = now.wallMicroseconds
-    if let said, clock.saw(said, now) { time = said }
+    if let said = line.time, clock.saw(said, now) { time = said }
     var message = ChatMessage(
-      id: id, from: source, conversation: conversation, text: text, timeMicroseconds: time,
+      id: id, from: source, conversation: conversation(of: line, source),
+      text: String(decoding: line.text, as: UTF8.self), timeMicroseconds: time,
       receivedMicroseconds: now.wallMicroseconds, path: path)
     if case .tcp(let address) = unverifiedOrigin { message.unverifiedAddress = address }
     message.isUnverified = unverifiedOrigin != nil
     message.isFromBeforeStart = time < (startedAt?.wallMicroseconds ?? 0)
     message.isLate = now.wallMicroseconds - time > Limits.lateMicroseconds
     if path == .direct { counters.heardDirectly += 1 } else { counters.heardRelayed += 1 }
-    write(message, line, source, session, destination)
+    write(message, line, session, before: before)
   }
 
-  /// Whether a message is new and follows on what was taken.
-  private mutating func take(_ id: MessageID, prev: UInt64?) -> Bool {
+  private func conversation(of line: HeardLine, _ source: Member) -> Conversation {
+    switch line.target {
+    case .group(let group): .group(groups[group]?.name ?? group)
+    case .person: .person(source.name)
+    }
+  }
+
+  /// Takes a message that is new and follows on what was taken, and returns the number of that; nil:
+  /// it is not taken.
+  private mutating func take(_ id: MessageID, prev: UInt64?) -> UInt64? {
     heardCount += 1
-    var stream = heard[id.stream] ?? HeardStream(durable: 0, order: heardCount)
-    guard id.sequence > stream.taken, (prev ?? 0) <= stream.taken else { return false }
-    if stream.taken == 0 && heard.count >= Limits.streamsHeard { forgetOldestStreams() }
-    stream.underWay.append(id.sequence)
-    stream.order = heardCount
-    heard[id.stream] = stream
-    return true
+    let order = heardCount
+    let taken = heard[id.stream]?.taken ?? 0
+    guard id.sequence > taken, (prev ?? 0) <= taken else { return nil }
+    if taken == 0 && heard.count >= Limits.streamsHeard { forgetOldestStreams() }
+    // In its place: a copy would be one of everything that is under way.
+    heard[id.stream, default: HeardStream(durable: 0, order: order)]
+      .takes(id.sequence, order: order)
+    return taken
   }
 
   /// A fourth of them, so that it is not done each time.
@@ -154,40 +177,49 @@ extension Peer {
     for one in due { acknowledge(id.stream, id.sequence, one.destination, one.source, one.session) }
   }
 
+  /// - Parameter before: the number of what was taken before it. A crash can leave this one and not
+  ///   what was written with it: then it was not heard, either.
   private mutating func write(
-    _ message: ChatMessage, _ line: Message, _ source: Member, _ session: SessionID,
-    _ destination: Destination
+    _ message: ChatMessage, _ line: HeardLine, _ session: SessionID, before: UInt64
   ) {
-    var tags = Tags()
-    tags["heard"] = Timestamp.text(message.receivedMicroseconds)
-    if let id = message.id {
-      tags["msgid"] = id.description
-      // A crash can leave this one and not what was written with it: then it was not heard, either.
-      if let stream = heard[id.stream] {
-        let before = stream.underWay.dropLast().last ?? stream.durable
-        if before > 0 { tags["prev"] = String(before) }
+    let record = Record(through: scratch) { buffer in
+      buffer.append("@heard=")
+      buffer.append(time: message.receivedMicroseconds)
+      if let id = message.id {
+        buffer.append(";msgid=")
+        buffer.append(id)
+        if before > 0 {
+          buffer.append(";prev=")
+          buffer.append(decimal: Int(clamping: before))
+        }
       }
+      buffer.append(";time=")
+      buffer.append(time: message.timeMicroseconds)
+      if message.isUnverified {
+        buffer.append(";unverified=")
+        if let address = message.unverifiedAddress {
+          buffer.append(address)
+        } else {
+          buffer.append("unix")
+        }
+      }
+      buffer.append(" ")
+      appendSource(buffer, message.from)
+      line.append(to: buffer)
     }
-    tags["time"] = Timestamp.text(message.timeMicroseconds)
-    if message.isUnverified {
-      tags["unverified"] = message.unverifiedAddress?.description ?? "unix"
-    }
-    guard let record = try? Message(tags: tags, source: source, content: line.content) else {
-      return
-    }
-    let bytes = message.text.utf8.count + 256
+    let bytes = line.text.count + 256
     unwrittenBytes += bytes
     sessions[session.index].unwritten += 1
     if unwrittenBytes > Limits.unwrittenBytes { isInputPaused = true }
     // Who sends no number waits for an answer, not for a receipt.
     let isAnswered = message.id == nil && sessions[session.index].kind == .guest
-    let mouth = isAnswered ? self.mouth(session.index, line.tags["label"]) : nil
+    let mouth = isAnswered ? self.mouth(session.index, line.labelText) : nil
     persist(
-      Record(line: JournalLine(record).bytes),
+      record,
       .heard(
         Incoming(
-          message: message, session: session, destination: destination, bytes: bytes, mouth: mouth))
-    )
+          message: message, session: session, destination: line.destination, bytes: bytes,
+          underWay: message.id.flatMap { heard[$0.stream]?.underWay.last }, mouth: mouth)))
   }
 
   /// It is in the journal: it is acknowledged and shown.
@@ -195,10 +227,9 @@ extension Peer {
     written(incoming)
     let message = incoming.message
     if let id = message.id {
-      // One that follows on one that failed has failed, too.
-      guard heard[id.stream]?.underWay.first == id.sequence else { return isAnswered(incoming) }
-      heard[id.stream]!.underWay.removeFirst()
-      heard[id.stream]!.durable = id.sequence
+      guard heard[id.stream]?.isDurable(incoming.underWay) == true else {
+        return isAnswered(incoming)
+      }
       acknowledge(id.stream, id.sequence, incoming.destination, message.from, incoming.session)
       acknowledgeRepeated(id)
     } else if let mouth = incoming.mouth {
@@ -224,7 +255,7 @@ extension Peer {
   /// up, so that it comes again.
   mutating func isNotHeard(_ incoming: Incoming, _ reason: String) {
     written(incoming)
-    let repeated = incoming.message.id.map { wasNotTaken($0) } ?? []
+    let repeated = wasNotTaken(incoming)
     for session in [incoming.session] + repeated { giveUp(session, incoming, reason) }
   }
 
@@ -247,9 +278,11 @@ extension Peer {
   }
 
   /// Returns the other connections on which it, or what came behind it, has come again.
-  private mutating func wasNotTaken(_ id: MessageID) -> [SessionID] {
-    guard var stream = heard[id.stream] else { return [] }
-    while let last = stream.underWay.last, last >= id.sequence { stream.underWay.removeLast() }
+  private mutating func wasNotTaken(_ incoming: Incoming) -> [SessionID] {
+    guard let id = incoming.message.id, let failed = incoming.underWay,
+      var stream = heard[id.stream], let index = stream.underWay.firstIndex(of: failed)
+    else { return [] }
+    stream.underWay.removeSubrange(index...)
     let lost = stream.repeated.filter { $0.sequence >= id.sequence }.map(\.session)
     stream.repeated.removeAll { $0.sequence >= id.sequence }
     heard[id.stream] = stream.taken == 0 ? nil : stream
@@ -279,7 +312,10 @@ extension Peer {
   ) {
     guard isLive(session) else { return }
     let key = DueAck.Key(session: session, stream: stream)
-    if let index = dueAckIndices[key] {
+    // Messages of one stream mostly come together.
+    let latest = dueAcks.count - 1
+    let isLatest = latest >= 0 && dueAcks[latest].key == key
+    if let index = isLatest ? latest : dueAckIndices[key] {
       dueAcks[index].sequence = max(dueAcks[index].sequence, sequence)
       dueAcks[index].missing = missing ?? dueAcks[index].missing
       return

@@ -30,6 +30,32 @@ struct Outgoing {
   var holders = 0
   /// Who waits to hear what becomes of it; 0: nobody.
   var claim: UInt64 = 0
+  /// Its line as it was encoded last.
+  var line = EncodedLine()
+
+  /// One recipient less. Returns the bytes of the text where that was the last one: between two that are
+  /// waited for, only a message's number is needed.
+  mutating func release() -> Int {
+    holders -= 1
+    guard holders == 0 else { return 0 }
+    defer { text = [] }
+    return text.count
+  }
+
+  /// The same for one that is on the disk, with who waits to hear of it; nil: it is not there yet.
+  mutating func releaseIfOnDisk() -> (bytes: Int, claim: UInt64)? {
+    isOnDisk ? (release(), claim) : nil
+  }
+}
+
+/// Where a message's line lies in the buffer of a round, so that it is encoded once for all links on
+/// which it is the same.
+struct EncodedLine {
+  /// That of the FanOut; another one: it is not there any more.
+  var round: UInt64 = 0
+  /// The number that it names as the one before it; 0: none.
+  var previous: UInt64 = 0
+  var range = 0..<0
 }
 
 /// A stream on its way to one contact.
@@ -60,6 +86,16 @@ struct PeerLane {
   /// When something of it was last handed to the server, and how often that led to no receipt.
   var relayedAt: Int64 = 0
   var unanswered = 0
+
+  /// Where a message is in the queue, in which numbers rise.
+  func position(of sequence: UInt64) -> Int? {
+    var (low, high) = (0, queue.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if queue[middle].sequence < sequence { low = middle + 1 } else { high = middle }
+    }
+    return low < queue.count && queue[low].sequence == sequence ? low : nil
+  }
 }
 
 // MARK: - Saying something
@@ -120,9 +156,9 @@ extension Peer {
     _ text: String, _ conversation: Conversation, to recipients: [Int32], for mouth: Mouth
   ) {
     let verb: Verb = if case .group = conversation { .msg } else { .pm }
-    let text = Array(text.utf8)
-    let body = Record { $0.append(conversation, text) }.line
-    guard body.count < min(uplink.lineBytesMax, configuration.lineBytesMax) else {
+    let (said, text) = (text, Array(text.utf8))
+    let body = conversation.requestBytes + text.count
+    guard body < min(uplink.lineBytesMax, configuration.lineBytesMax) else {
       return refuse(
         Refusal(
           .lineTooLong, verb,
@@ -134,8 +170,8 @@ extension Peer {
       return handOver(
         ChatMessage(
           from: Member(name: name, place: place), conversation: conversation,
-          text: String(decoding: text, as: UTF8.self), timeMicroseconds: time,
-          receivedMicroseconds: time, path: .own), body, to: recipients, for: mouth)
+          text: said, timeMicroseconds: time, receivedMicroseconds: time, path: .own),
+        Record { $0.append(conversation, text) }.line, to: recipients, for: mouth)
     }
     guard outboxBytes + cost(text.count, recipients.count) <= Limits.outboxBytes,
       outboxMessages < Limits.outboxMessages
@@ -153,17 +189,16 @@ extension Peer {
     guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
     let message = ChatMessage(
       id: id, from: Member(name: name, place: place), conversation: conversation,
-      text: String(decoding: text, as: UTF8.self),
-      timeMicroseconds: stamp, receivedMicroseconds: stamp, path: .own)
+      text: said, timeMicroseconds: stamp, receivedMicroseconds: stamp, path: .own)
     let claim = openClaim(message, recipients, for: mouth)
     add(Outgoing(stamp: stamp, text: text, claim: claim), sequence, to: stream, recipients)
     let (name, place) = (name, place)
     persist(
-      Record { buffer in
+      Record(through: scratch) { buffer in
         buffer.append(messageTags: id, stamp)
         buffer.append(" ")
         appendSource(buffer, Member(name: name, place: place))
-        body.withUnsafeBytes { buffer.append($0) }
+        buffer.append(conversation, text)
       }, .said(stream, sequence, message, mouth))
   }
 
@@ -200,9 +235,7 @@ extension Peer {
   /// It could not be written: it was never said.
   mutating func isNotSaid(_ stream: Int32, _ sequence: UInt64) {
     for lane in streams[stream].lanes {
-      guard let index = lanes[lane].queue.lastIndex(where: { $0.sequence == sequence }) else {
-        continue
-      }
+      guard let index = lanes[lane].position(of: sequence) else { continue }
       lanes[lane].queue.remove(at: index)
       release(sequence, of: stream, from: lanes[lane].contact)
       // It may be the last thing that a stranger was kept for.
@@ -283,12 +316,7 @@ extension Peer {
     contacts[contact].waiting -= 1
     outboxBytes -= 24
     guard let index = position(of: sequence, in: stream) else { return }
-    streams[stream].messages[index].holders -= 1
-    // Between two that are waited for, only its number is needed.
-    if streams[stream].messages[index].holders == 0 {
-      outboxBytes -= streams[stream].messages[index].text.count
-      streams[stream].messages[index].text = []
-    }
+    outboxBytes -= streams[stream].messages[index].release()
   }
 
   /// Messages that nobody waits for go, the oldest first.
@@ -345,9 +373,26 @@ extension Peer {
   }
 }
 
+extension Conversation {
+  /// Bytes of a request to say something there, but for the text: of `MSG lobby ` or `PM bob `.
+  var requestBytes: Int {
+    switch self {
+    case .group(let group): 5 + group.byteCount
+    case .person(let name): 4 + name.byteCount
+    }
+  }
+}
+
 extension ByteBuffer {
   /// `MSG lobby hi` or `PM bob hi`.
   func append(_ conversation: Conversation, _ text: [UInt8]) {
+    append(conversation)
+    append(" ")
+    text.withUnsafeBytes { append($0) }
+  }
+
+  /// `MSG lobby` or `PM bob`.
+  func append(_ conversation: Conversation) {
     switch conversation {
     case .group(let group):
       append("MSG ")
@@ -356,8 +401,6 @@ extension ByteBuffer {
       append("PM ")
       append(name)
     }
-    append(" ")
-    text.withUnsafeBytes { append($0) }
   }
 
   /// `@msgid=…;time=…`
@@ -365,6 +408,6 @@ extension ByteBuffer {
     append("@msgid=")
     append(id)
     append(";time=")
-    append(Timestamp.text(stamp))
+    append(time: stamp)
   }
 }

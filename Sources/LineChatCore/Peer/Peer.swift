@@ -134,7 +134,9 @@ package struct Peer: ~Copyable, Core {
   var heard: [UInt64: HeardStream] = [:]
   var heardCount: UInt64 = 0
 
-  var pending: [Ticket: PeerPending] = [:]
+  /// Records are written in it before they are handed out.
+  let scratch = ByteBuffer()
+  var pending = PendingSteps()
   /// Bytes of messages heard that wait for the disk.
   var unwrittenBytes = 0
   var isInputPaused = false
@@ -374,19 +376,18 @@ extension Peer {
 
   package var hasEffects: Bool { !effects.isEmpty }
 
-  package mutating func takeEffects(_ body: (Effect) -> Void) {
-    guard !effects.isEmpty else { return }
-    let taken = effects
-    effects.removeAll(keepingCapacity: effects.count <= 1_024)
-    for effect in taken { body(effect) }
-  }
+  package mutating func takeEffects(into list: inout [Effect]) { swap(&effects, &list) }
 
   package var hasNews: Bool { !news.isEmpty }
 
+  /// Hands out what the owner should know, in order. `list` must be empty; its memory is used for what
+  /// comes next.
+  package mutating func takeNews(into list: inout [News]) { swap(&news, &list) }
+
+  /// The same, one by one.
   package mutating func takeNews(_ body: (News) -> Void) {
-    guard !news.isEmpty else { return }
-    let taken = news
-    news.removeAll(keepingCapacity: news.count <= 1_024)
+    var taken: [News] = []
+    takeNews(into: &taken)
     for one in taken { body(one) }
   }
 

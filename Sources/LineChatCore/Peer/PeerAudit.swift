@@ -261,24 +261,26 @@ extension Peer {
 
   private func auditHeard(_ audit: inout PeerAudit) {
     var bytes = 0
-    var underWay: [UInt64: Int] = [:]
+    var attempts: Set<UInt64> = []
     var bySession: [SessionID: Int] = [:]
     for case .heard(let incoming) in pending.values {
       bytes += incoming.bytes
       bySession[incoming.session, default: 0] += 1
-      if let id = incoming.message.id { underWay[id.stream, default: 0] += 1 }
+      if let underWay = incoming.underWay { attempts.insert(underWay.attempt) }
     }
     audit.hold(bytes == unwrittenBytes, "\(bytes) bytes wait for the disk, not \(unwrittenBytes)")
     audit.hold(
       !isInputPaused || unwrittenBytes > Limits.unwrittenBytes / 2, "the input is not resumed")
     for (id, stream) in heard {
       let what = hexadecimal(id)
+      let numbers = stream.underWay.map(\.sequence)
       audit.hold(stream.taken > 0, "\(what): nothing was taken")
       audit.hold(
-        zip([stream.durable] + stream.underWay, stream.underWay).allSatisfy { $0 < $1 },
+        zip([stream.durable] + numbers, numbers).allSatisfy { $0 < $1 },
         "\(what) is out of order")
       audit.hold(
-        stream.underWay.count <= underWay[id] ?? 0, "\(what): nothing is on its way to the disk")
+        stream.underWay.allSatisfy { attempts.contains($0.attempt) },
+        "\(what): nothing is on its way to the disk")
     }
     for index in sessions.indices {
       let session = sessions[index]
@@ -319,10 +321,15 @@ extension Peer {
     for (number, claim) in claims {
       audit.hold(hasDeadline(.claim(number)), "a sender waits for ever")
       audit.hold(
-        claim.states.keys.allSatisfy { state in
+        claim.exceptions.keys.allSatisfy { state in
           claim.recipients.contains { $0.contact == state }
         },
         "a sender is told of somebody else")
+      let known = claim.recipients.count { contact, _ in
+        claim.exceptions[contact] != nil
+          || claim.message.id.map { isWaiting($0, for: contact) } != true
+      }
+      audit.hold(known == claim.known, "\(known) recipients are known of, not \(claim.known)")
     }
     audit.hold(
       startedAt == nil || isShuttingDown

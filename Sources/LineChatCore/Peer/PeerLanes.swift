@@ -42,22 +42,44 @@ extension Peer {
     let stream = lanes[lane].stream
     let sequence = lanes[lane].queue[lanes[lane].sent].sequence
     let (previous, isTagged) = (previous(lane), contacts[contact].speaksTags)
-    guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
-    let stamp = streams[stream].messages[index].stamp
-    let conversation = streams[stream].conversation
-    let known = sharedRoster(conversation, contact)
-    let source = Member(name: name, place: place)
-    var bytes = 0
-    let text = streams[stream].messages[index].text
-    fanOut.send(to: session, isReply: true) { buffer in
-      let start = buffer.count
+    let range: Range<Int>
+    let line = streams[stream].messages[index].line
+    if isTagged, line.round == fanOut.number, line.previous == previous ?? 0 {
+      range = line.range
+    } else {
+      guard let id = MessageID(stream: streams[stream].id, sequence: sequence) else { return }
+      range = encode(id, index, of: stream, previous, isTagged: isTagged, for: contact)
       if isTagged {
-        buffer.append(messageTags: id, stamp)
+        streams[stream].messages[index].line = EncodedLine(
+          round: fanOut.number, previous: previous ?? 0, range: range)
+      }
+    }
+    fanOut.send(range, to: session)
+    let bytes = range.count
+    lanes[lane].queue[lanes[lane].sent].bytes = bytes
+    lanes[lane].sent += 1
+    lanes[lane].sentBytes += bytes
+    if contacts[contact].unackedBytes == 0 { contacts[contact].movedAt = time }
+    contacts[contact].unackedBytes += bytes
+    contacts[contact].sentDirectly += 1
+    counters.sentDirectly += 1
+  }
+
+  /// The same for everybody who is sent it behind the same one: what it names beside is the group's
+  /// roster, and a stream to a person has one recipient.
+  private func encode(
+    _ id: MessageID, _ index: Int, of stream: Int32, _ previous: UInt64?, isTagged: Bool,
+    for contact: Int32
+  ) -> Range<Int> {
+    let conversation = streams[stream].conversation
+    return fanOut.encode { buffer in
+      if isTagged {
+        buffer.append(messageTags: id, streams[stream].messages[index].stamp)
         if let previous {
           buffer.append(";prev=")
           buffer.append(decimal: Int(clamping: previous))
         }
-        if let known {
+        if let known = sharedRoster(conversation, contact) {
           buffer.append(";version=")
           buffer.append(known.version)
           if case .person = conversation {
@@ -67,18 +89,10 @@ extension Peer {
         }
         buffer.append(" ")
       }
-      appendSource(buffer, source)
-      buffer.append(conversation, text)
+      appendSource(buffer, Member(name: name, place: place))
+      buffer.append(conversation, streams[stream].messages[index].text)
       buffer.append("\n")
-      bytes = buffer.count - start
     }
-    lanes[lane].queue[lanes[lane].sent].bytes = bytes
-    lanes[lane].sent += 1
-    lanes[lane].sentBytes += bytes
-    if contacts[contact].unackedBytes == 0 { contacts[contact].movedAt = time }
-    contacts[contact].unackedBytes += bytes
-    contacts[contact].sentDirectly += 1
-    counters.sentDirectly += 1
   }
 
   /// The roster by which the other side may find us, should it not know us yet.
@@ -118,15 +132,7 @@ extension Peer {
     contacts[contact].movedAt = time
     contacts[contact].relayFailures = 0
     lanes[lane].unanswered = 0
-    var last: UInt64 = 0
-    while let first = lanes[lane].queue.first, first.sequence <= id.sequence,
-      let index = position(of: first.sequence, in: stream),
-      streams[stream].messages[index].isOnDisk
-    {
-      takeFirst(of: lane, .delivered)
-      last = first.sequence
-      counters.acknowledged += 1
-    }
+    let last = takeDelivered(of: lane, through: id.sequence)
     if last > 0 {
       noteDone(contact, stream, through: last, failure: nil)
       lanes[lane].resentFor = nil
@@ -135,6 +141,30 @@ extension Peer {
       markDirty(contact)
     }
     if isLacking { sendAgain(lane, contact, for: id.sequence) }
+  }
+
+  /// Takes the messages up to that number from the head of a lane: the recipient has them. Returns the
+  /// number of the last of them, or 0. Each is touched once, as every message comes through here once for
+  /// each of its recipients.
+  private mutating func takeDelivered(of lane: Int32, through number: UInt64) -> UInt64 {
+    let (stream, contact) = (lanes[lane].stream, lanes[lane].contact)
+    var (last, count, bytes) = (UInt64(0), 0, 0)
+    while let entry = lanes[lane].queue.first, entry.sequence <= number,
+      let index = position(of: entry.sequence, in: stream),
+      let released = streams[stream].messages[index].releaseIfOnDisk()
+    {
+      lanes[lane].queue.removeFirst()
+      outboxBytes -= released.bytes + 24
+      last = entry.sequence
+      if count < lanes[lane].sent { bytes += entry.bytes }
+      count += 1
+      tell(entry.sequence, of: stream, contact, .delivered, claim: released.claim)
+    }
+    contacts[contact].waiting -= count
+    counters.acknowledged += count
+    lanes[lane].sent = max(0, lanes[lane].sent - count)
+    if lanes[lane].path == .direct { lanes[lane].sentBytes -= bytes }
+    return last
   }
 
   /// What it was sent does not follow on its own number. Once for each such number, as everything under
@@ -180,9 +210,7 @@ extension Peer {
 
   /// One message will not be delivered.
   mutating func fail(_ sequence: UInt64, in lane: Int32, reason: String) {
-    guard let index = lanes[lane].queue.firstIndex(where: { $0.sequence == sequence }) else {
-      return
-    }
+    guard let index = lanes[lane].position(of: sequence) else { return }
     let (contact, stream) = (lanes[lane].contact, lanes[lane].stream)
     let entry = lanes[lane].queue.remove(at: index)
     if index < lanes[lane].sent {
@@ -259,7 +287,7 @@ extension Peer {
     if only != 0 { tags["only"] = "1" }
     effects.append(
       .note(
-        Record { buffer in
+        Record(through: scratch) { buffer in
           tags.render(into: buffer)
           appendSource(buffer, member)
           buffer.append("ACK ")

@@ -1,6 +1,7 @@
 // The two steps to the disk: what must be written before it is true is handed out as a record, with a
 // ticket; when the ticket comes back, it is carried out. And the calls of the library.
 
+import DequeModule
 import LineProtocol
 
 /// Something that waits for the disk, and what to do with it then.
@@ -16,16 +17,34 @@ enum PeerPending {
   }
 }
 
+/// What waits for the disk, in the order in which it was handed out. The disk answers in that order, so
+/// the one that is asked for is nearly always the first.
+struct PendingSteps {
+  private var steps: Deque<(ticket: Ticket, step: PeerPending)> = []
+
+  var count: Int { steps.count }
+  var values: some Sequence<PeerPending> { steps.lazy.map(\.step) }
+
+  mutating func append(_ step: PeerPending, _ ticket: Ticket) { steps.append((ticket, step)) }
+
+  /// Takes out the one with that ticket; nil where there is none.
+  mutating func take(_ ticket: Ticket) -> PeerPending? {
+    if steps.first?.ticket == ticket { return steps.removeFirst().step }
+    guard let index = steps.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+    return steps.remove(at: index).step
+  }
+}
+
 extension Peer {
   mutating func persist(_ record: Record, _ step: PeerPending) {
     let ticket = nextTicket()
-    pending[ticket] = step
+    pending.append(step, ticket)
     effects.append(.persist(record, ticket))
   }
 
   package mutating func persisted(_ ticket: Ticket, now: Instant) {
     begin(now)
-    guard let step = pending.removeValue(forKey: ticket) else { return }
+    guard let step = pending.take(ticket) else { return }
     switch step {
     case .said(let stream, let sequence, let message, _): isSaid(stream, sequence, message)
     case .heard(let incoming): isHeard(incoming)
@@ -39,7 +58,7 @@ extension Peer {
 
   package mutating func persistFailed(_ ticket: Ticket, reason: String, now: Instant) {
     begin(now)
-    guard let step = pending.removeValue(forKey: ticket) else { return }
+    guard let step = pending.take(ticket) else { return }
     func refusal(_ verb: Verb, _ text: String) -> Refusal {
       Refusal(.internalError, verb, "\(text) could not be written to disk (\(reason))")
     }

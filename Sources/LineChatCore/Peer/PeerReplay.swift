@@ -91,7 +91,8 @@ extension Peer {
     case .pm(let recipient, let said):
       guard case .name(let name) = recipient else { return false }
       (conversation, text) = (.person(name), said)
-      recipients = [stranger(name)]
+      // As it is written in the list, where there is one.
+      if names == nil { recipients = [stranger(name)] }
     default: return false
     }
     if let names { recipients = names.map { stranger($0) } }
@@ -173,7 +174,7 @@ extension Peer {
       let stream = streamsByID[id.stream], let lane = lane(of: contact, stream)
     else { return }
     if line.tags["only"] != nil {
-      if let index = lanes[lane].queue.firstIndex(where: { $0.sequence == id.sequence }) {
+      if let index = lanes[lane].position(of: id.sequence) {
         lanes[lane].queue.remove(at: index)
         release(id.sequence, of: stream, from: contact)
       }

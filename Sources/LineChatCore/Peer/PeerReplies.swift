@@ -58,7 +58,8 @@ extension Peer {
 
   /// The final reply to a request that had its place kept.
   mutating func answer(
-    _ mouth: Mouth, verb: Verb, tags: Tags = Tags(), _ encode: (ByteBuffer) -> Void
+    _ mouth: Mouth, verb: Verb, tags: @autoclosure () -> Tags = Tags(),
+    _ encode: (ByteBuffer) -> Void
   ) {
     guard case .session(let id, let label, let slot) = mouth, isLive(id) else { return }
     let isTagged = sessions[id.index].speaksTags
@@ -66,7 +67,7 @@ extension Peer {
       if isTagged {
         var all = Tags()
         all["label"] = label
-        for tag in tags { all[tag.key] = tag.value }
+        for tag in tags() { all[tag.key] = tag.value }
         all.render(into: buffer)
       }
       buffer.append("OK ")

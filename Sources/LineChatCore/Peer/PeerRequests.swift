@@ -36,6 +36,7 @@ extension Peer {
     var about: String?
     do throws(Refusal) {
       let view = try LineView(bytes)
+      if performAsMessage(view, from: session) { return }
       var tags = Tags()
       if !view.tags.isEmpty {
         tags = try Tags.parse(UnsafeRawBufferPointer(rebasing: bytes[view.tags]))
@@ -58,34 +59,57 @@ extension Peer {
       if sessions[session].kind == .owner {
         try performAsOwner(message, session, label)
       } else {
-        try performAsGuest(message, bytes, session, label)
+        try performAsGuest(message, session, label)
       }
     } catch {
       refuse(error, to: session, label: label, about: about)
     }
   }
 
-  private mutating func performAsGuest(
-    _ message: Message, _ bytes: UnsafeRawBufferPointer, _ session: UInt32, _ label: String?
-  ) throws(Refusal) {
-    if let source = message.source {
-      switch hearGuest(message, source, session) {
-      case .believed: return
-      case .held(let group): return hold(bytes, session, for: group)
-      case .refused(let refusal): throw refusal
+  /// A message from a guest. Returns false where the line is none that can be taken, and has to be
+  /// looked at for what is wrong with it.
+  private mutating func performAsMessage(
+    _ view: LineView, from session: UInt32
+  ) -> Bool {
+    guard sessions[session].kind == .guest, let line = HeardLine(view) else { return false }
+    if !view.tags.isEmpty { sessions[session].speaksTags = true }
+    do throws(Refusal) {
+      if let source = line.source {
+        switch hearGuest(line, source, session) {
+        case .believed: break
+        case .held(let group): hold(view.bytes, session, for: group)
+        case .refused(let refusal): throw refusal
+        }
+      } else {
+        try hearStranger(line, session)
       }
+    } catch {
+      let tags = tags(of: view)
+      refuse(error, to: session, label: tags["label"], about: tags["msgid"])
     }
-    switch message.content {
-    case .pm(let recipient, _):
+    return true
+  }
+
+  private mutating func hearStranger(_ line: HeardLine, _ session: UInt32) throws(Refusal) {
+    switch line.target {
+    case .person(let recipient):
       if let refusal = refuseIfNotForUs(recipient) ?? refuseIfTooMany() { throw refusal }
       hear(
-        message, from: unverified, on: sessions[session].id, .direct,
+        line, from: unverified, on: sessions[session].id, .direct,
         unverifiedOrigin: sessions[session].origin)
-    case .msg(let group, _):
+    case .group(let group):
       throw Refusal(
         .forbidden, .msg,
         "only its members speak in \(group) here; PM \(name) <text> reaches me, and the server "
           + "takes MSG")
+    }
+  }
+
+  private mutating func performAsGuest(
+    _ message: Message, _ session: UInt32, _ label: String?
+  ) throws(Refusal) {
+    guard message.source == nil else { throw notAServer(message.content.verb) }
+    switch message.content {
     case .members(let group): try listMembers(group, session, label)
     case .groups: listGroups(session, label)
     case .ping(let token): pong(token, session, label)
@@ -265,13 +289,19 @@ extension Peer {
 
   mutating func tellOwners(_ message: ChatMessage) {
     guard !owners.isEmpty else { return }
-    let line = ownersLine(message)
+    let own = name
     for owner in owners {
       let isTagged = sessions[owner].speaksTags
       fanOut.send(to: owner, isReply: false) { buffer in
-        if isTagged { line.tags.render(into: buffer) }
+        if isTagged { ownersTags(message).render(into: buffer) }
         appendSource(buffer, message.from)
-        line.body.withUnsafeBytes { buffer.append($0) }
+        switch message.conversation {
+        case .group: buffer.append(message.conversation)
+        // Heard by us, a private message is for us.
+        case .person: buffer.append(.person(own))
+        }
+        buffer.append(" ")
+        buffer.append(message.text)
         buffer.append("\n")
       }
     }
@@ -281,7 +311,7 @@ extension Peer {
     }
   }
 
-  private func ownersLine(_ message: ChatMessage) -> (tags: Tags, body: [UInt8]) {
+  private func ownersTags(_ message: ChatMessage) -> Tags {
     var tags = Tags()
     tags["msgid"] = message.id?.description
     tags["time"] = Timestamp.text(message.timeMicroseconds)
@@ -289,15 +319,7 @@ extension Peer {
       tags["unverified"] = message.unverifiedAddress?.description ?? "unix"
     }
     if message.isLate { tags["late"] = "1" }
-    let own = name
-    let body = Record { buffer in
-      switch message.conversation {
-      case .group: buffer.append(message.conversation, Array(message.text.utf8))
-      // Heard by us, a private message is for us.
-      case .person: buffer.append(.person(own), Array(message.text.utf8))
-      }
-    }
-    return (tags, body.line)
+    return tags
   }
 
   /// Who is to hear of a change of a roster that is about to be applied.

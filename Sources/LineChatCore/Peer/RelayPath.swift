@@ -50,11 +50,9 @@ extension Peer {
   /// saying which it was, and what is behind it would wait for ever.
   private func tooLong(_ sequence: UInt64, of stream: Int32) -> String? {
     guard let index = position(of: sequence, in: stream) else { return nil }
-    let text = streams[stream].messages[index].text
-    let conversation = streams[stream].conversation
-    guard Record({ $0.append(conversation, text) }).line.count >= uplink.lineBytesMax else {
-      return nil
-    }
+    let bytes =
+      streams[stream].conversation.requestBytes + streams[stream].messages[index].text.count
+    guard bytes >= uplink.lineBytesMax else { return nil }
     return "the server takes lines of at most \(uplink.lineBytesMax) bytes"
   }
 
@@ -132,7 +130,7 @@ extension Peer {
         relayPauses(contact)
       } else if plain.contains(name) {
         wasSent(sequence, lane)
-      } else if let index = lanes[lane].queue.firstIndex(where: { $0.sequence == sequence }),
+      } else if let index = lanes[lane].position(of: sequence),
         lanes[lane].queue[index].told != .relayed
       {
         lanes[lane].queue[index].told = .relayed
@@ -159,8 +157,8 @@ extension Peer {
   private func lanesUnderWay(_ sequence: UInt64, _ handed: [Handed]) -> [Int32] {
     handed.filter { one in
       guard lanes.holds(one.lane), lanes[one.lane].attempt == one.attempt else { return false }
-      let sent = lanes[one.lane].queue.prefix(lanes[one.lane].sent)
-      return lanes[one.lane].path == .relay && sent.contains { $0.sequence == sequence }
+      guard lanes[one.lane].path == .relay else { return false }
+      return lanes[one.lane].position(of: sequence).map { $0 < lanes[one.lane].sent } ?? false
     }.map(\.lane)
   }
 

@@ -303,7 +303,7 @@ extension Peer {
         appendSource(buffer, Member(name: name, place: place))
         buffer.append("LEAVE ")
         buffer.append(replica.name)
-      }, .left(group, mouth))
+      }, .left(replica.name, mouth))
   }
 
   /// The leave is on disk.

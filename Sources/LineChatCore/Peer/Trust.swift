@@ -16,18 +16,16 @@ enum Belief {
 }
 
 extension Peer {
-  /// A line with a source from a guest.
-  mutating func hearGuest(_ line: Message, _ source: Member, _ session: UInt32) -> Belief {
+  /// A message with a source from a guest.
+  mutating func hearGuest(_ line: HeardLine, _ source: Member, _ session: UInt32) -> Belief {
     let id = sessions[session].id
     let belief: Belief
-    switch line.content {
-    case .msg(let group, _):
+    switch line.target {
+    case .group(let group):
       belief = believes(source, group, line, sessions[session].origin, .msg)
-    case .pm(let recipient, _):
+    case .person(let recipient):
       if let refusal = refuseIfNotForUs(recipient) { return .refused(refusal) }
-      let group = line.tags["group"].flatMap { GroupName($0) }
-      belief = believes(source, group, line, sessions[session].origin, .pm)
-    default: return .refused(notAServer(line.content.verb))
+      belief = believes(source, line.group, line, sessions[session].origin, .pm)
     }
     if case .believed = belief { hear(line, from: source, on: id, .direct) }
     return belief
@@ -58,7 +56,7 @@ extension Peer {
   }
 
   private func believes(
-    _ source: Member, _ group: GroupName?, _ line: Message, _ origin: Origin, _ verb: Verb
+    _ source: Member, _ group: GroupName?, _ line: HeardLine, _ origin: Origin, _ verb: Verb
   ) -> Belief {
     guard source.name != name else {
       return .refused(Refusal(.forbidden, verb, "\(name) is my own name"))
@@ -87,7 +85,7 @@ extension Peer {
             + "server"))
     }
     // It may be so, and we have not heard of it.
-    guard let group, let version = line.tags["version"].flatMap({ RosterVersion($0) }),
+    guard let group, let version = line.version,
       let roster = groups[group]?.roster, version > roster.version
     else {
       return .refused(

@@ -29,6 +29,8 @@ struct Uplink {
 
   var stage = Stage.away
   var session: SessionID?
+  /// The name was had on this connection.
+  var isNamed = false
   /// Counts what happened, for deadlines.
   var step: UInt64 = 0
   var asked: Deque<Asked> = []
@@ -309,6 +311,7 @@ extension Peer {
     guard let id else { return loseServer("what answers there is no LineChat server") }
     uplink.lineBytesMax = lineBytesMax
     enter(.naming)
+    uplink.isNamed = false
     seen(server: id)
     askName(name)
   }
@@ -333,17 +336,22 @@ extension Peer {
     take(name: written)
     if doubtfulName == written { wants(written) }
     guard uplink.stage == .naming else { return }
-    if doubtfulName != nil {
-      if let group = groups.values.filter(\.isIn).map(\.name).min(), !configuration.isTransient {
-        return ask(.identity(group)) {
-          $0.append("MEMBERS ")
-          $0.append(group)
-        }
-      }
-      // Of somebody who is in no group nothing stays with the server.
+    uplink.isNamed = true
+    guard let doubtfulName else { return sessionStands() }
+    // Of somebody who is in no group nothing stays with the server.
+    guard !configuration.isTransient && !(wanted.isEmpty && leaving.isEmpty) else {
       wants(name)
+      return sessionStands()
     }
-    sessionStands()
+    // Where no group is known to have us, a join or a leave may have been carried out whose answer was
+    // lost: then no list says which name is ours, and only by asking for it it is.
+    guard let group = groups.values.filter(\.isIn).map(\.name).min() else {
+      return askName(doubtfulName)
+    }
+    ask(.identity(group)) {
+      $0.append("MEMBERS ")
+      $0.append(group)
+    }
   }
 
   private mutating func sessionStands() {
@@ -366,7 +374,11 @@ extension Peer {
     news.append(.nameIsTaken(wantedName, reason: refusal.text))
     // The name of before is ours all the same, and what is new about it can be tried at another time.
     guard uplink.stage == .naming else { return }
-    if wantedName == doubtfulName {
+    if let doubtfulName, wantedName != doubtfulName {
+      // Somebody else can have our name because the server had given us the other one before.
+      return askName(doubtfulName)
+    }
+    if wantedName == doubtfulName && uplink.isNamed {
       if doubtEnds == 0 { doubtEnds = time + Limits.doubtfulNameMicroseconds }
       guard time < doubtEnds else {
         wants(name)

@@ -58,6 +58,8 @@ final class Netcat: Node {
   }
 
   private func greet(_ link: Link, _ world: World) {
+    // One that was reset meanwhile is not the one that it dials now.
+    guard link === self.link else { return }
     let place = listens.map { " :\($0.port)" } ?? ""
     hasServer = true
     write("NICK \(name)\nJOIN \(group)\(place)\n", world)

@@ -55,7 +55,7 @@ final class ServerMachine: Machine<Directory> {
     let stored = content.flatMap { try? JSONDecoder().decode(Stored.self, from: Data($0)) }
     let now = moment(world)
     id = stored.flatMap { UInt64($0.server, radix: 16) } ?? world.random.next()
-    versionStart = max((stored?.start ?? 0) + 1, UInt64(now.wallMicroseconds / 1_000_000))
+    versionStart = max((stored?.start ?? 0) + 1, UInt64(now.wallMicroseconds / 1_000))
     if world.options.nodes.sabotage == .serverRepeatsVersions { versionStart = 1 }
     var configuration = Directory.Configuration()
     configuration.version = "1"
