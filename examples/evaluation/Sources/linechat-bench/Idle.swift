@@ -9,7 +9,7 @@ struct Idle: ParsableCommand {
     abstract: "A group talks beside many silent connections: delay, processor time and memory.",
     discussion: """
       Twenty members of one group, by turns, say 200 messages a second. A delay is from when a message \
-      was to be sent until a member has it. The silent ones connect, and never say anything; those of \
+      was to be sent until a member has it. What is said in the first half second does not count. The silent ones connect, and never say anything; those of \
       --joined have a name, and are members of groups of twenty. The server runs on processor 0, the \
       load on processor 1. \(ContestOptions.ratios) Those to fewer idle are of the same contestant, to \
       its row with the fewest.
@@ -119,6 +119,8 @@ struct Idle: ParsableCommand {
       memory: (running.running.memoryMebibytes ?? 0) - memory
     )
     try circle.warmUp()
+    // A server may need some rounds to see who is silent; it is what comes after them that lasts.
+    try circle.talk(perSecond: 2 * Idle.messagesPerSecond, for: 0.5)
     var result = LoadResult()
     let watch = Stopwatch(running.running)
     try circle.talk(perSecond: Idle.messagesPerSecond, for: seconds)
