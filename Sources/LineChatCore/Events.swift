@@ -63,7 +63,7 @@ package struct Record: Hashable, Sendable {
 
   /// The same by way of a buffer that is there already.
   init(through buffer: ByteBuffer, _ write: (ByteBuffer) -> Void) {
-    buffer.removeAll(keeping: 4_096)
+    buffer.removeAll(keeping: WireLimits.lineBytes)
     write(buffer)
     line = Array(buffer.bytes)
   }
