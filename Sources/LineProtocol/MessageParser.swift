@@ -18,6 +18,15 @@ extension Message {
 }
 
 extension Message.Content {
+  /// What a request says whose tags and source have been dealt with.
+  package init(request view: LineView) throws(Refusal) {
+    guard let verb = view.verb else {
+      preconditionFailure("a line without one of the verbs is no request")
+    }
+    var words = Words(view, verb)
+    try self.init(&words, isDelivery: false)
+  }
+
   fileprivate init(_ words: inout Words, isDelivery: Bool) throws(Refusal) {
     switch words.verb {
     case .nick:

@@ -59,13 +59,15 @@ extension Directory {
     to group: Int32, from member: Int32, isTagged: Bool, _ encode: (ByteBuffer) -> Void
   ) {
     let channel = isTagged ? groups[group].tagged : groups[group].plain
-    guard fanOut.subscriberCount(channel) > 0 else { return }
+    let hearers = fanOut.subscriberCount(channel)
+    guard hearers > 0 else { return }
     let session = members[member].session
     var own: Int32?
     if session >= 0 && sessions[session].speaksTags == isTagged {
       let slot = membershipSlot(member, group)
       if slot >= 0 { own = slot }
     }
+    if let own, hearers == 1 { return fanOut.cut(channel, own) }
     fanOut.publish(to: channel, except: own, encode)
   }
 

@@ -65,8 +65,9 @@ extension Directory {
     _ before: LineProtocol.Member, to name: MemberName, of member: Int32,
     in memberships: [Membership], now: Instant
   ) {
+    let time = clock.stamp(now)
     guard !memberships.isEmpty else { return }
-    let stamp = Timestamp.text(clock.stamp(now))
+    let stamp = Timestamp.text(time)
     let sweep = nextSweep()
     let own = members[member].session
     if own >= 0 { sessions[own].sweep = sweep }

@@ -36,7 +36,7 @@ extension Directory {
     case .pm: try tell(view, request)
     case .ack: acknowledge(view, request)
     case .nick, .join, .leave, .members, .groups, .ping, .help, .stats, .wait, .quit, .forget:
-      try carryOut(typed(view), request)
+      try carryOut(Message.Content(request: view), request)
     case .ok, .err, .pong: break
     case .info, .member, .group, .stat:
       throw Refusal(
@@ -62,12 +62,6 @@ extension Directory {
     case .msg, .pm, .ack, .ok, .err, .pong, .info, .member, .group, .stat:
       preconditionFailure("these verbs are carried out from the line itself, or not at all")
     }
-  }
-
-  /// The request alone, without tags and source, which have been dealt with.
-  private func typed(_ view: LineView) throws(Refusal) -> Message.Content {
-    let alone = UnsafeRawBufferPointer(rebasing: view.bytes[view.verbWord.lowerBound...])
-    return try Message(LineView(alone)).content
   }
 
   private mutating func takeTags(of view: LineView, into request: inout Request) throws(Refusal) {
