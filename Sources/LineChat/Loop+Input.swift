@@ -53,6 +53,8 @@ extension Loop where C: ~Copyable {
   /// Who connects mostly says something at once. Where it is there already, the greeting and the first
   /// replies go out together, and a round is saved.
   func hearNewcomers(_ budget: inout Int) {
+    // Whoever asks for the figures is among those who are there.
+    if !newcomers.isEmpty { core.machine = counters }
     for slot in newcomers where budget > 0 {
       guard let connection = connection(at: slot), connection.stage == .open else { continue }
       budget -= read(connection)

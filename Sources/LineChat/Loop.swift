@@ -267,7 +267,7 @@ final class Loop<C: DrivenCore & ~Copyable> {
     handIn()
   }
 
-  private var counters: MachineCounters {
+  var counters: MachineCounters {
     var counters = MachineCounters()
     counters.connections = sessionCount
     counters.pendingBytes = pendingBytes

@@ -212,6 +212,28 @@ struct PeerFindingTests {
     #expect(restarted.peer.audit().problems == [])
   }
 
+  @Test("a newcomer is dialled only when it is known what it is, after two starts, too")
+  func newcomerNotDescribed() {
+    let first = PeerStage.joined(["lobby": []])
+    first.play(
+      """
+      server> @version=9.4;time=T :bob@10.0.0.2:5001 JOIN lobby
+      """)
+    let second = PeerStage(restoring: first.peer.replicaState(), journal: [])
+    let third = PeerStage(restoring: second.peer.replicaState(), journal: [])
+    third.perform(.say(GroupName("lobby")!, "hi"))
+    third.play(
+      """
+      ? server
+      * said MSG lobby hi
+      me< bob waiting: unreachable
+      """)
+    #expect(third.dials.isEmpty)
+    let state = third.peer.replicaState()
+    #expect(state.groups.map(\.members.last) == ["bob@10.0.0.2:5001 online undescribed"])
+    #expect(state.outbox.map(\.recipients) == [["bob"]])
+  }
+
   @Test("a name that may be ours already is asked for where somebody else has the one of before")
   func nameOfBeforeTaken() {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])

@@ -25,7 +25,9 @@ extension Peer {
             if entry.handle < 0 { entry.member.name = name }
             let line = Record { appendMemberLine($0, replica.name, entry) }.line
             let head = "MEMBER \(replica.name) ".utf8.count
+            let isDescribed = entry.handle < 0 || contacts[entry.handle].isDescribed
             return String(decoding: line[head...], as: UTF8.self)
+              + (isDescribed ? "" : " \(ReplicaState.Group.notDescribed)")
           }))
     }
     for stream in streams.indices.sorted(by: { streams[$0].id < streams[$1].id }) {
@@ -116,15 +118,23 @@ extension Peer {
       return faults.append("group \(saved.name)")
     }
     var entries: [Roster.Entry] = []
+    var notDescribed: [MemberName] = []
     for text in saved.members {
       let words = text.split(separator: " ").map(String.init)
       guard let member = words.first.flatMap({ Member($0) }) else {
         faults.append("member \(text) of \(saved.name)")
         continue
       }
+      if words.contains(ReplicaState.Group.notDescribed) { notDescribed.append(member.name) }
       entries.append(Roster.Entry(member, Array(words.dropFirst())))
     }
     replace(group, entries, version, isTold: false)
+    for name in notDescribed {
+      guard let contact = contactIndices[name], contacts[contact].member.place != .relay else {
+        continue
+      }
+      contacts[contact].isDescribed = false
+    }
     wanted.insert(group)
   }
 

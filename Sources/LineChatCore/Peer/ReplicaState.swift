@@ -11,6 +11,10 @@ package struct ReplicaState: Codable, Sendable, Hashable {
     package var version: String
     /// Each as in a MEMBER line behind the group: `carol@10.0.0.4:5001 online tags reachable`.
     package var members: [String]
+
+    /// Stands behind a newcomer of whom the server had not said yet what it can do: what it hears from
+    /// us must wait until that is known.
+    static let notDescribed = "undescribed"
   }
 
   /// One stream of ours: what has been said to a group or to one person.
