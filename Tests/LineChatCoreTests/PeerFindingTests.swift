@@ -284,8 +284,10 @@ struct PeerFindingTests {
       """)
   }
 
-  @Test("a name that may be ours already is asked for where no group of ours is known to the end")
-  func doubtWhileJoining() {
+  @Test(
+    "a name that may be ours already is asked for where no group of ours is known to the end",
+    arguments: [("OK NICK zoe", "zoe"), ("ERR name-taken NICK zoe is in use", "alice")])
+  func doubtWhileJoining(answer: String, name: String) {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
     stage.play(
       """
@@ -303,9 +305,11 @@ struct PeerFindingTests {
       server< @label=5 NICK alice
       server> @label=5 OK NICK alice
       server< @label=6 NICK zoe
-      server> @label=6 OK NICK zoe
+      server> @label=6 \(answer)
       server< @label=7 LEAVE lobby
       """)
+    #expect(stage.peer.replicaState().name == name)
+    #expect(stage.peer.replicaState().askedName == nil)
   }
 
   @Test("what comes again on another connection, before it is written, is acknowledged there")

@@ -216,7 +216,7 @@ extension Peer {
 
   private mutating func replayListing(_ line: Message, _ text: String) {
     let words = text.split(separator: " ")
-    guard words.count == 2, let group = GroupName(words[0]), let count = Int(words[1]),
+    guard words.count == 2, let group = GroupName(words[0]), let count = Int(words[1]), count >= 0,
       let version = line.tags["version"].flatMap({ RosterVersion($0) }),
       let entries = replayed.removeValue(forKey: group)?.suffix(count),
       // A crash can leave the end of a list, and not all of it.

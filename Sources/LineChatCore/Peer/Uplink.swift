@@ -380,7 +380,8 @@ extension Peer {
     }
     if wantedName == doubtfulName && uplink.isNamed {
       if doubtEnds == 0 { doubtEnds = time + Limits.doubtfulNameMicroseconds }
-      guard time < doubtEnds else {
+      // It is worth waiting for where a list has shown that it is ours: a dead connection of ours has it.
+      guard time < doubtEnds, groups.values.contains(where: \.isIn) else {
         wants(name)
         return sessionStands()
       }
