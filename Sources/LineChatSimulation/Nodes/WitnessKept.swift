@@ -46,7 +46,7 @@ extension Witness {
   func isSettled(_ said: Said, _ name: MemberName) -> Bool {
     let holders = holders(name)
     if holders.allSatisfy(\.isGone) { return true }
-    if holders.contains(where: { $0.shown.contains(said.number) }) { return true }
+    if hasArrived(said, for: name) { return true }
     // Its first receipt was lost with the process.
     if said.isUntold { return true }
     let numbers = Set(holders.map(\.number))
