@@ -39,8 +39,8 @@ step swift build
 export SWIFT_BACKTRACE=enable=yes,color=no,interactive=no,threads=crashed,images=none,registers=none
 step swift test "$@"
 step swift build -c release --product linechat-sim
-step .build/release/linechat-sim --seeds 140
-step .build/release/linechat-sim --nodes --seeds 550
+step .build/release/linechat-sim --seeds 900
+step .build/release/linechat-sim --nodes --seeds 1000
 # The README's first command: builds in release, and must show its chat to the end.
 step examples/quickstart.sh --once
 say "all passed"

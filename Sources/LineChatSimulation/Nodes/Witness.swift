@@ -213,10 +213,15 @@ final class Witness {
     }
   }
 
-  /// Loosened, as in `show`: another may have the next name of whom it was for.
+  /// Loosened, as in `show`: another may have the next name of whom it was for. And who has had another
+  /// name may be in a roster twice, the second time as somebody whose directory is lost: what was said
+  /// later, and was heard under the one name, covers what waits for the other.
   func hasArrived(_ said: Said, for name: MemberName) -> Bool {
     actors.contains { actor in
-      actor.shown.contains(said.number) && actor.names.contains { isPerhapsSame(name, $0) }
+      guard actor.names.contains(where: { isPerhapsSame(name, $0) }) else { return false }
+      if actor.shown.contains(said.number) { return true }
+      guard let id = said.id, actor.names.count > 1 else { return false }
+      return actor.heardUpTo[id.stream] ?? 0 > id.sequence
     }
   }
 
