@@ -10,7 +10,7 @@
 # case of a test fails, none of that test's counts as passed.
 #
 # The rule: what the simulator found in code that had passed its tests is written down as the smallest
-# test that shows it, in a suite whose name begins with Finding. Such a test failed first, and passes
+# test that shows it, in a suite whose name has Finding in it. Such a test failed first, and passes
 # after the fix. All others count as passed at once. Among them are tests of faults that were found by
 # other means, and how often a test failed while what it tests was being written is recorded nowhere: so
 # the number of those that passed after a fix is the least that it can be.
@@ -71,7 +71,7 @@ awk '
       tests[target]++
       all[target] += number
       if (ended[test] !~ /^pass/) continue
-      if (substr(test, length(target) + 2) ~ /^Finding/) mended[target] += number
+      if (substr(test, length(target) + 2) ~ /^[A-Za-z]*Finding/) mended[target] += number
       else atOnce[target] += number
     }
     for (i = 2; i <= count; i++) {

@@ -312,6 +312,30 @@ struct PeerFindingTests {
     #expect(stage.peer.replicaState().askedName == nil)
   }
 
+  @Test("a name that may be ours already is asked for where a join may have been carried out")
+  func doubtAfterLostJoin() {
+    let stage = PeerStage.joined([:])
+    stage.play(
+      """
+      me> JOIN lobby
+      server< @label=2 JOIN lobby :5001
+      me> NICK zoe
+      server< @label=3 NICK zoe
+      ~ server
+      me< ERR unreachable JOIN {*}
+      me< ERR unreachable NICK {*}
+      = 0.5
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=4 NICK alice
+      server> @label=4 OK NICK alice
+      server< @label=5 NICK zoe
+      server> @label=5 OK NICK zoe
+      """)
+    #expect(stage.peer.replicaState().name == "zoe")
+  }
+
   @Test("what comes again on another connection, before it is written, is acknowledged there")
   func repeatedOnWayToDisk() {
     let stage = PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]])

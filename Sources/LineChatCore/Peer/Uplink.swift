@@ -338,8 +338,8 @@ extension Peer {
     guard uplink.stage == .naming else { return }
     uplink.isNamed = true
     guard let doubtfulName else { return sessionStands() }
-    // Of somebody who is in no group nothing stays with the server.
-    guard !configuration.isTransient && !(wanted.isEmpty && leaving.isEmpty) else {
+    // Of somebody whose memberships end with the connection nothing stays with the server.
+    guard !configuration.isTransient else {
       wants(name)
       return sessionStands()
     }
