@@ -87,6 +87,28 @@ struct JournalTests {
     #expect(recovery.records.map(\.message) == messages)
   }
 
+  @Test("copies of a journal have nothing in common, whoever uses them at the same time")
+  func copies() async throws {
+    let (_, journal) = try Self.start(SimulatedDisk())
+    let isRight = await withTaskGroup { group in
+      for number in 0..<8 {
+        group.addTask {
+          var own = journal
+          let text = String(repeating: "\(number)", count: 10_000)
+          let line = JournalLine(try! Message(parsing: ":alice@relay MSG lobby \(text)"))
+          return (0..<100).allSatisfy { _ in
+            try! own.snapshot(Array("{}".utf8), inFlight: [])
+            try! own.commit([line])
+            let written = own.disk.bytes(of: "journal.\(own.number)")
+            return Self.text(written).contains("lobby \(text)\n")
+          }
+        }
+      }
+      return await group.allSatisfy { $0 }
+    }
+    #expect(isRight)
+  }
+
   @Test("a snapshot is due by size: beyond 1 MiB, and beyond twice the last one")
   func size() throws {
     var owner = try JournalOwner(SimulatedDisk(sectorBytes: 4_096))

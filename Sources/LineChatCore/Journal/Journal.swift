@@ -52,7 +52,7 @@ package struct Journal<Disk: Storage>: Sendable {
   /// Why nothing can be committed; nil if all is well.
   package private(set) var breakdown: StorageError?
 
-  private let scratch = Scratch()
+  private var scratch = Scratch()
 
   /// For a start: see `Recovery`. Nothing can be committed before the first snapshot.
   init(_ disk: Disk, snapshotFile: String, highestNumber: UInt64) {
@@ -74,7 +74,7 @@ package struct Journal<Disk: Storage>: Sendable {
   /// Writes the records with one append and one sync. When it returns they are on the disk.
   package mutating func commit(_ lines: some Sequence<JournalLine>) throws(StorageError) {
     if let breakdown { throw breakdown }
-    let buffer = scratch.empty()
+    let buffer = emptyBuffer()
     for line in lines { line.render(into: buffer, isCarried: false) }
     guard !buffer.isEmpty else { return }
     let file = JournalName.text(number)
@@ -101,7 +101,7 @@ package struct Journal<Disk: Storage>: Sendable {
     }
     highestNumber = next
     let file = JournalName.text(next)
-    let carried = scratch.empty()
+    let carried = emptyBuffer()
     for line in inFlight { line.render(into: carried, isCarried: true) }
     let composed = SnapshotFile.compose(content, journal: next)
     do throws(StorageError) {
@@ -139,6 +139,12 @@ package struct Journal<Disk: Storage>: Sendable {
     return try disk.copyAside(file, bytes)
   }
 
+  /// This journal's own: a copy of it may be in use elsewhere at the same time.
+  private mutating func emptyBuffer() -> ByteBuffer {
+    if !isKnownUniquelyReferenced(&scratch) { scratch = Scratch() }
+    return scratch.empty()
+  }
+
   private mutating func giveUp(_ file: String, after error: StorageError) {
     breakdown = error
     // So that a start before the next snapshot does not find what was reported as failed. It is the
@@ -163,8 +169,8 @@ package struct Journal<Disk: Storage>: Sendable {
   }
 }
 
-/// Memory for the lines of one write, kept from one to the next. A journal is used by one thread at
-/// a time, as its mutating functions demand.
+/// Memory for the lines of one write, kept from one to the next. It is used only by the one journal that
+/// has it, and that by one thread at a time, as its mutating functions demand.
 private final class Scratch: @unchecked Sendable {
   private let buffer = ByteBuffer()
 
