@@ -32,12 +32,24 @@ step() {
   "$@"
 }
 
+# swift test, and what failed once more at its end: thousands of lines may be between the two.
+run_tests() {
+  output=.build/tests.log
+  rm -f "$output.failed"
+  { swift test "$@" 2>&1 || : >"$output.failed"; } | tee "$output"
+  if [ -e "$output.failed" ]; then
+    say "what failed, of all that is in $output:"
+    grep -a -A 2 -e '^✘' -e 'Fatal error' "$output" || tail -n 40 "$output"
+    return 1
+  fi
+}
+
 step shellcheck -x Tests/*.sh Tests/Fuzz/run.sh .ci/run examples/*.sh examples/lib/*.sh examples/lab/*.sh examples/evaluation/*.sh
 step swift format lint --strict -r Sources Tests examples/bot examples/evaluation/Sources
 step swift build
 # If a test traps, say where.
 export SWIFT_BACKTRACE=enable=yes,color=no,interactive=no,threads=crashed,images=none,registers=none
-step swift test "$@"
+step run_tests "$@"
 step swift build -c release --product linechat-sim
 step .build/release/linechat-sim --seeds 900
 step .build/release/linechat-sim --nodes --seeds 1000
