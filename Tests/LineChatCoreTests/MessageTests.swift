@@ -42,7 +42,7 @@ struct MessageTests {
     #expect(ids.count == 2 && ids[0].dropLast(1) == ids[1].dropLast(1))
     #expect(ids[0].hasSuffix(".1") && ids[1].hasSuffix(".2"))
     #expect(times.count == 2 && times[0] < times[1])
-    #expect(times[0] == "2027-01-15T08:00:00.000006Z")
+    #expect(times[0] == "2027-01-15T08:00:00.000003Z")
   }
 
   @Test("a program's own tags go on to programs, but label and to; plain members see none")

@@ -87,7 +87,7 @@ struct NameTests {
       alice> NICK alicia
       alice< OK NICK alicia
       bob< :alice@relay NICK alicia
-      eve< @version=7.4;group=one;time=2027-01-15T08:00:00.000006Z :alice@relay NICK alicia
+      eve< @version=7.4;group=one;time=2027-01-15T08:00:00.000005Z :alice@relay NICK alicia
       """)
   }
 

@@ -103,7 +103,13 @@ package struct Directory: ~Copyable, Core {
     /// Set where the server dialled it.
     var link: Link? {
       get { rare.first?.link }
-      set { if !rare.isEmpty { rare[0].link = newValue } }
+      set {
+        if !rare.isEmpty {
+          rare[0].link = newValue
+        } else if newValue != nil {
+          rare = [Rare(identity: nil, link: newValue)]
+        }
+      }
     }
   }
 
@@ -137,6 +143,7 @@ package struct Directory: ~Copyable, Core {
     private struct Rare {
       var identity: Identity?
       var nextName: MemberName?
+      var isDoubtful = false
       var stream: UInt64 = 0
       var sequence: UInt64 = 0
     }
@@ -156,6 +163,13 @@ package struct Directory: ~Copyable, Core {
     var nextName: MemberName? {
       get { rare.first?.nextName }
       set { if newValue != nil || !rare.isEmpty { withRare { $0.nextName = newValue } } }
+    }
+
+    /// The disk failed with a change of it, and may have that all the same until the next record is
+    /// written: what is confirmed meanwhile must be on the disk behind it, even if it changes nothing.
+    var isDoubtful: Bool {
+      get { rare.first?.isDoubtful ?? false }
+      set { if newValue || !rare.isEmpty { withRare { $0.isDoubtful = newValue } } }
     }
 
     /// The stream of what the server sends to it for plain senders; 0 until there is something.

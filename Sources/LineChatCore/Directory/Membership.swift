@@ -14,7 +14,7 @@ extension Directory {
       replyToRename(request.session, request.label)
       return flushLane(of: holder)
     }
-    if old.isWrittenLike(name) {
+    if old.isWrittenLike(name), !members[member].isDoubtful {
       noteTags(member, request.isTagged)
       return replyToRename(request.session, request.label)
     }
@@ -49,6 +49,7 @@ extension Directory {
     members[member].nextName = nil
     recount(member)
     if let identity { members[member].identity = identity }
+    guard !before.name.isWrittenLike(name) else { return noteTags(member, isTagged) }
     for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)
     }
@@ -65,9 +66,8 @@ extension Directory {
     _ before: LineProtocol.Member, to name: MemberName, of member: Int32,
     in memberships: [Membership], now: Instant
   ) {
-    let time = clock.stamp(now)
     guard !memberships.isEmpty else { return }
-    let stamp = Timestamp.text(time)
+    let stamp = Timestamp.text(clock.stamp(now))
     let sweep = nextSweep()
     let own = members[member].session
     if own >= 0 { sessions[own].sweep = sweep }
@@ -221,9 +221,10 @@ extension Directory {
     if place != nil {
       try checkNames(of: member, .join, or: "JOIN \(name) alone still works")
     }
-    let isChange =
-      place != nil && (present?.isDurable != true || place != members[member].place)
-    if isChange, let place {
+    let isForDisk =
+      present?.isDurable != true || place != members[member].place
+      || members[member].isDoubtful
+    if isForDisk, let place {
       return try persist(.join(name, place), member, request)
     }
     if present == nil {

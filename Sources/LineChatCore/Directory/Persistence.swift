@@ -158,6 +158,7 @@ extension Directory {
     guard let waiting = pending.removeValue(forKey: ticket) else { return }
     let member = waiting.member
     members[member].pendingChanges -= 1
+    members[member].isDoubtful = false
     groupsByAddress.remove(waiting.groupAt)
     let session = waiting.session.flatMap { isLive($0) ? $0.index : nil }
     if let session { makeReady(session) }
@@ -218,7 +219,11 @@ extension Directory {
     members[member].pendingChanges -= 1
     groupsByAddress.remove(waiting.groupAt)
     giveBackName(of: waiting.step, member)
-    if case .keep(let number) = waiting.step { isNotKept(number, member, reason) }
+    if case .keep(let number) = waiting.step {
+      isNotKept(number, member, reason)
+    } else if members[member].isDurable {
+      members[member].isDoubtful = true
+    }
     if let forgetting = waiting.forgetting { forgot(forgetting, failure: reason, now: now) }
     recount(member)
     dropIfUnused(member)
