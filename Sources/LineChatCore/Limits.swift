@@ -57,6 +57,9 @@ package enum Limits {
   /// Changes, and messages to be kept, that may wait for the disk at once. A change belongs to a
   /// session that does nothing else; one message may be kept for everybody in a large group.
   package static let pendingChanges = 65_536
+  /// What a node keeps of changes in rosters until the messages before them are on its disk; beyond,
+  /// they are told at once.
+  package static let heldNews = 1_000
 
   /// What a hint repeats of a line that is no request: a few lines of a terminal, so that most of what
   /// people type comes back whole.

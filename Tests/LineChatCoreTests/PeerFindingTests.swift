@@ -6,6 +6,23 @@ import Testing
 
 @Suite("Findings in nodes")
 struct PeerFindingTests {
+  /// A change of name whose answer is lost with the server, and the server there again. `before`:
+  /// what else is said to have failed.
+  private func renameLost(label: Int, _ before: String = "") -> String {
+    """
+    me> NICK zoe
+    server< @label=\(label) NICK zoe
+    ~ server
+    \(before)
+    me< ERR unreachable NICK {*}
+    = 0.5
+    ? server
+    ! server
+    server> INFO linechatd 1 protocol=1 server=00000000000000aa
+    server< @label=\(label + 1) NICK alice
+    """
+  }
+
   @Test("the answer to an earlier leave says nothing about a later one")
   func laterLeave() {
     let stage = PeerStage.joined(["lobby": []])
@@ -184,15 +201,7 @@ struct PeerFindingTests {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
     stage.play(
       """
-      me> NICK zoe
-      server< @label=3 NICK zoe
-      ~ server
-      me< ERR unreachable NICK {*}
-      = 0.5
-      ? server
-      ! server
-      server> INFO linechatd 1 protocol=1 server=00000000000000aa
-      server< @label=4 NICK alice
+      \(renameLost(label: 3))
       server> @label=4 OK NICK alice
       server< @label=5 MEMBERS lobby
       server> @label=5 MEMBER lobby zoe@10.0.0.1:5001 online tags
@@ -239,15 +248,7 @@ struct PeerFindingTests {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
     stage.play(
       """
-      me> NICK zoe
-      server< @label=3 NICK zoe
-      ~ server
-      me< ERR unreachable NICK {*}
-      = 0.5
-      ? server
-      ! server
-      server> INFO linechatd 1 protocol=1 server=00000000000000aa
-      server< @label=4 NICK alice
+      \(renameLost(label: 3))
       server> @label=4 ERR name-taken NICK alice belongs to a member from another host
       * name alice taken: alice belongs to a member from another host
       server< @label=5 NICK zoe
@@ -263,15 +264,7 @@ struct PeerFindingTests {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
     stage.play(
       """
-      me> NICK zoe
-      server< @label=3 NICK zoe
-      ~ server
-      me< ERR unreachable NICK {*}
-      = 0.5
-      ? server
-      ! server
-      server> INFO linechatd 1 protocol=1 server=00000000000000aa
-      server< @label=4 NICK alice
+      \(renameLost(label: 3))
       server> @label=4 ERR name-taken NICK alice belongs to a member from another host
       server< @label=5 NICK zoe
       server> @label=5 ERR name-taken NICK zoe is in use
@@ -294,15 +287,7 @@ struct PeerFindingTests {
       me> LEAVE lobby
       server< @label=3 LEAVE lobby
       me< done
-      me> NICK zoe
-      server< @label=4 NICK zoe
-      ~ server
-      me< ERR unreachable NICK {*}
-      = 0.5
-      ? server
-      ! server
-      server> INFO linechatd 1 protocol=1 server=00000000000000aa
-      server< @label=5 NICK alice
+      \(renameLost(label: 4))
       server> @label=5 OK NICK alice
       server< @label=6 NICK zoe
       server> @label=6 \(answer)
@@ -319,16 +304,7 @@ struct PeerFindingTests {
       """
       me> JOIN lobby
       server< @label=2 JOIN lobby :5001
-      me> NICK zoe
-      server< @label=3 NICK zoe
-      ~ server
-      me< ERR unreachable JOIN {*}
-      me< ERR unreachable NICK {*}
-      = 0.5
-      ? server
-      ! server
-      server> INFO linechatd 1 protocol=1 server=00000000000000aa
-      server< @label=4 NICK alice
+      \(renameLost(label: 3, "me< ERR unreachable JOIN {*}"))
       server> @label=4 OK NICK alice
       server< @label=5 NICK zoe
       server> @label=5 OK NICK zoe

@@ -206,6 +206,30 @@ struct PeerHearingTests {
     #expect(stage.peer.audit().problems == [])
   }
 
+  @Test("who comes, speaks and leaves at once is shown in that order, however slow the disk is")
+  func comesAndGoes() {
+    stage().play(
+      """
+      % hold
+      server> @version=9.4;time=T :cron@relay JOIN lobby
+      * joined cron@relay lobby
+      server> @msgid=C.1;time=T :cron@relay MSG lobby disk full
+      server> @version=9.5;time=T :cron@relay LEAVE lobby
+      server> @version=9.6;time=T :dave@relay JOIN lobby
+      server> @msgid=D.1;time=T :dave@relay MSG lobby hello
+      server> @version=9.7;time=T :dave@relay LEAVE lobby
+      % 1
+      * :cron@relay MSG lobby disk full (relayed)
+      * left cron@relay lobby
+      * joined dave@relay lobby
+      server< @to=cron ACK lobby C.1
+      % fail
+      x server
+      * server away 1 s: what it says can't be written to disk (no space left)
+      * left dave@relay lobby
+      """)
+  }
+
   @Test("replies come in the order of the requests, also where one waits for the disk")
   func order() {
     stage().play(

@@ -120,7 +120,7 @@ extension Peer {
     contacts[contact].relayFailures = 0
     markDirty(contact)
     if wasOnline != entry.isOnline {
-      news.append(.presence(contacts[contact].member, isOnline: entry.isOnline))
+      tellBehindMessages(.presence(contacts[contact].member, isOnline: entry.isOnline))
     }
   }
 
@@ -167,7 +167,7 @@ extension Peer {
       if roster.all.contains(where: { $0.handle == contact }) {
         // Whoever had the name there has left.
         groups[group]?.roster.remove(entry.member.name, as: roster.version)
-        news.append(.left(entry.member, group, reason: ""))
+        tellBehindMessages(.left(entry.member, group, reason: ""))
         leaves(other, group)
       } else {
         entry.handle = contact

@@ -49,7 +49,8 @@ struct Outgoing {
 }
 
 /// Where a message's line lies in the buffer of a round, so that it is encoded once for all links on
-/// which it is the same.
+/// which it is the same. All are sent at the round's end, when nothing that the line names (who we are,
+/// the roster's version) changes any more.
 struct EncodedLine {
   /// That of the FanOut; another one: it is not there any more.
   var round: UInt64 = 0
@@ -89,12 +90,7 @@ struct PeerLane {
 
   /// Where a message is in the queue, in which numbers rise.
   func position(of sequence: UInt64) -> Int? {
-    var (low, high) = (0, queue.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if queue[middle].sequence < sequence { low = middle + 1 } else { high = middle }
-    }
-    return low < queue.count && queue[low].sequence == sequence ? low : nil
+    queue.index(of: sequence) { $0.sequence }
   }
 }
 

@@ -317,6 +317,9 @@ extension Peer {
   private func auditWork(_ audit: inout PeerAudit) {
     audit.claims = claims.count
     audit.pending = pending.count
+    audit.hold(
+      pending.heldCount <= (pending.count > 0 ? Limits.heldNews : 0),
+      "\(pending.heldCount) news are held back")
     audit.hold(effects.isEmpty, "effects have not been taken")
     for (number, claim) in claims {
       audit.hold(hasDeadline(.claim(number)), "a sender waits for ever")

@@ -18,11 +18,13 @@ enum PeerPending {
 }
 
 /// What waits for the disk, in the order in which it was handed out. The disk answers in that order, so
-/// the one that is asked for is nearly always the first.
+/// the one that is asked for is nearly always the first. And what is to be told behind them.
 struct PendingSteps {
   private var steps: Deque<(ticket: Ticket, step: PeerPending)> = []
+  private var heldNews: Deque<(behind: Ticket, news: News)> = []
 
   var count: Int { steps.count }
+  var heldCount: Int { heldNews.count }
   var values: some Sequence<PeerPending> { steps.lazy.map(\.step) }
 
   mutating func append(_ step: PeerPending, _ ticket: Ticket) { steps.append((ticket, step)) }
@@ -30,8 +32,23 @@ struct PendingSteps {
   /// Takes out the one with that ticket; nil where there is none.
   mutating func take(_ ticket: Ticket) -> PeerPending? {
     if steps.first?.ticket == ticket { return steps.removeFirst().step }
-    guard let index = steps.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+    guard let index = steps.index(of: ticket.number, in: { $0.ticket.number }) else { return nil }
     return steps.remove(at: index).step
+  }
+
+  /// Keeps news until everything that waits now has its answer. False: nothing waits, or too much is
+  /// kept already.
+  mutating func hold(_ news: News) -> Bool {
+    guard let last = steps.last, heldNews.count < Limits.heldNews else { return false }
+    heldNews.append((last.ticket, news))
+    return true
+  }
+
+  /// The next that nothing before it waits for any more.
+  mutating func takeHeld() -> News? {
+    guard let held = heldNews.first else { return nil }
+    if let first = steps.first, first.ticket.number <= held.behind.number { return nil }
+    return heldNews.removeFirst().news
   }
 }
 
@@ -42,8 +59,19 @@ extension Peer {
     effects.append(.persist(record, ticket))
   }
 
+  /// Tells the user of a change in a roster: behind the messages that came before it and are still on
+  /// their way to the disk, so that nobody is seen to speak who was seen to leave.
+  mutating func tellBehindMessages(_ change: News) {
+    if !pending.hold(change) { news.append(change) }
+  }
+
+  private mutating func tellHeld() {
+    while let change = pending.takeHeld() { news.append(change) }
+  }
+
   package mutating func persisted(_ ticket: Ticket, now: Instant) {
     begin(now)
+    defer { tellHeld() }
     guard let step = pending.take(ticket) else { return }
     switch step {
     case .said(let stream, let sequence, let message, _): isSaid(stream, sequence, message)
@@ -58,6 +86,7 @@ extension Peer {
 
   package mutating func persistFailed(_ ticket: Ticket, reason: String, now: Instant) {
     begin(now)
+    defer { tellHeld() }
     guard let step = pending.take(ticket) else { return }
     func refusal(_ verb: Verb, _ text: String) -> Refusal {
       Refusal(.internalError, verb, "\(text) could not be written to disk (\(reason))")

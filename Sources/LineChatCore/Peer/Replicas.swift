@@ -88,7 +88,7 @@ extension Peer {
     }
     groups[group] = replica
     for entry in old where gone.contains(entry.handle) {
-      if isTold { news.append(.left(entry.member, group, reason: "")) }
+      if isTold { tellBehindMessages(.left(entry.member, group, reason: "")) }
       leaves(entry.handle, group)
     }
   }
@@ -96,8 +96,8 @@ extension Peer {
   private mutating func tellDifference(
     _ member: Member, from before: Place?, in group: GroupName
   ) {
-    guard let before else { return news.append(.joined(member, group)) }
-    if before != member.place { news.append(.moved(member, from: before)) }
+    guard let before else { return tellBehindMessages(.joined(member, group)) }
+    if before != member.place { tellBehindMessages(.moved(member, from: before)) }
   }
 
   /// The listing in the journal, as lines of the server. That we are in is told when it is there: a
@@ -117,7 +117,7 @@ extension Peer {
     }
     guard mouth != nil || isNew else {
       effects.append(.note(last))
-      return news.append(.entered(group, members: replica.roster.count, isNew: false))
+      return tellBehindMessages(.entered(group, members: replica.roster.count, isNew: false))
     }
     persist(last, .entered(group, mouth, isNew: isNew))
   }
@@ -191,7 +191,7 @@ extension Peer {
       // Told for each group that we share.
       let before = contacts[entry.handle].member.place
       moves(entry.handle, to: member.place)
-      if before != member.place { news.append(.moved(member, from: before)) }
+      if before != member.place { tellBehindMessages(.moved(member, from: before)) }
       if !contacts[entry.handle].isDescribed { askMembers(group) }
       return true
     }
@@ -200,7 +200,7 @@ extension Peer {
       member: member, isOnline: true, speaksTags: false, isReachable: false, handle: -1)
     if member.name != name { entry.handle = meet(entry, isCounted: true, isDescribed: false) }
     groups[group]?.roster.append(entry, as: version)
-    news.append(.joined(member, group))
+    tellBehindMessages(.joined(member, group))
     return true
   }
 
@@ -212,7 +212,7 @@ extension Peer {
     if entry.handle < 0 {
       exit(group, reason: reason.isEmpty ? "the server took us out" : reason)
     } else {
-      news.append(.left(member, group, reason: reason))
+      tellBehindMessages(.left(member, group, reason: reason))
       leaves(entry.handle, group)
     }
     return true
@@ -236,7 +236,7 @@ extension Peer {
     if entry.handle < 0 {
       take(name: new)
     } else if !contacts[entry.handle].member.name.isWrittenLike(new) {
-      news.append(.renamed(contacts[entry.handle].member, to: new))
+      tellBehindMessages(.renamed(contacts[entry.handle].member, to: new))
       isCalled(entry.handle, new)
     }
     return true
@@ -349,6 +349,6 @@ extension Peer {
           }))
       serverKnowsWeLeft(replica.name)
     }
-    news.append(.exited(replica.name, reason: reason))
+    tellBehindMessages(.exited(replica.name, reason: reason))
   }
 }

@@ -7,18 +7,14 @@ extension Peer {
   mutating func hearServer(_ bytes: UnsafeRawBufferPointer) {
     guard let view = try? LineView(bytes) else { return }
     guard uplink.stage != .greeting || view.verb == .info || view.verb == .err else { return }
-    // They have no need of tags as strings.
-    if view.verb == .msg || view.verb == .pm { return hearRelayed(view) }
-    let tags = tags(of: view)
     switch view.verb {
+    case .msg, .pm: hearRelayed(view)
     case .info: hearGreeting(view)
     case .ping: tellServer { $0.append("PONG\n") }
-    case .ok: hearOK(view, tags)
-    case .err: hearRefusal(view, tags)
-    case .ack, .join, .leave, .nick, .member, .group: hearChange(view, tags)
-    case .pong, .stat, .help, .members, .groups, .stats, .wait, .quit, .forget, .msg, .pm,
-      nil:
-      break
+    case .ok: hearOK(view, tags(of: view))
+    case .err: hearRefusal(view, tags(of: view))
+    case .ack, .join, .leave, .nick, .member, .group: hearChange(view, tags(of: view))
+    case .pong, .stat, .help, .members, .groups, .stats, .wait, .quit, .forget, nil: break
     }
   }
 
