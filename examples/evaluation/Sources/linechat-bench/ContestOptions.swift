@@ -28,8 +28,8 @@ struct ContestOptions: ParsableArguments {
   static let ratios = """
     The ratios are of LineChat to the row's contestant, of processor time for a delivery and of \
     deliveries a second: the median of the pairs, the least and the most. Counts are of all \
-    runs, delays of the one whose 99th percentile is in the middle, the rest are medians. "server" and "load" are how much of a processor each had; what is bound \
-    by the load says so.
+    runs, delays of the one whose 99th percentile is in the middle, the rest are medians. "server" \
+    and "load" are how much of a processor each had; what is bound by the load says so.
     """
 
   func validate() throws {

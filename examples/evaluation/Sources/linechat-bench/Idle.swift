@@ -9,10 +9,10 @@ struct Idle: ParsableCommand {
     abstract: "A group talks beside many silent connections: delay, processor time and memory.",
     discussion: """
       Twenty members of one group, by turns, say 200 messages a second. A delay is from when a message \
-      was to be sent until a member has it. What is said in the first half second does not count. The silent ones connect, and never say anything; those of \
-      --joined have a name, and are members of groups of twenty. The server runs on processor 0, the \
-      load on processor 1. \(ContestOptions.ratios) Those to fewer idle are of the same contestant, to \
-      its row with the fewest.
+      was to be sent until a member has it. What is said in the first half second does not count. The \
+      silent ones connect, and never say anything; those of --joined have a name, and are members of \
+      groups of twenty. The server runs on processor 0, the load on processor 1. \
+      \(ContestOptions.ratios) Those to fewer idle are of the same contestant, to its row with the fewest.
       """)
 
   @Option(parsing: .upToNextOption, help: "How many silent connections, 0 to 60000.")
