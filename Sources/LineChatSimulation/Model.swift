@@ -24,6 +24,8 @@ final class Person: Stream {
   var saysTags = false
   /// Changes of it on their way to the disk.
   var changes = 0
+  /// The disk failed with a change of it, and may have it all the same.
+  var isDoubtful = false
   /// The last dial of its address found it there.
   var isReachable = false
   /// What it is to get and is not known to have, in order.

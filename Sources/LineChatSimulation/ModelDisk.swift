@@ -52,12 +52,14 @@ extension Model {
   func persisted(_ ticket: Ticket) {
     memory.written(ticket)
     if let (letter, person) = keeping.removeValue(forKey: ticket) {
+      person.isDoubtful = false
       kept(letter, for: person)
       return forgetIfUnused(person)
     }
     guard let wish = wishes.removeValue(forKey: ticket) else { return }
     let (person, caller) = (wish.person, wish.caller)
     person.changes -= 1
+    person.isDoubtful = false
     apply(wish)
     if case .drop(_, let oblivion) = wish.step {
       forgot(oblivion)
@@ -101,7 +103,8 @@ extension Model {
       if let group = groups[name] { list(group, wish.caller, wish.label, as: .join) }
     case .leave(let name):
       expect(wish.caller, .exact(Array("OK LEAVE \(wish.written ?? name)".utf8)), label)
-    case .rename: replyToRename(wish.caller, label)
+    case .rename(let name):
+      replyToRename(wish.caller, label, isChange: !wish.name.isWrittenLike(name))
     case .drop: break
     }
   }
@@ -127,6 +130,7 @@ extension Model {
     }
     guard let wish = wishes.removeValue(forKey: ticket) else { return }
     wish.person.changes -= 1
+    if isDurable(wish.person) { wish.person.isDoubtful = true }
     let verb: Verb
     switch wish.step {
     case .join: verb = .join

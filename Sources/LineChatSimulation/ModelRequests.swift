@@ -124,7 +124,7 @@ extension Model {
   private func nick(_ name: MemberName, _ asked: Asked) {
     let person = asked.person
     if let holder = names[name], holder !== person { return takeUp(name, of: holder, asked) }
-    if person.name.isWrittenLike(name) {
+    if person.name.isWrittenLike(name), !person.isDoubtful {
       noteTags(asked)
       return reply(asked, "OK NICK \(person.name)")
     }
@@ -139,10 +139,12 @@ extension Model {
   }
 
   /// A program has heard before of what the new name does to its groups.
-  func replyToRename(_ caller: Caller, _ label: [String: String?]) {
+  func replyToRename(
+    _ caller: Caller, _ label: [String: String?], isChange: Bool = true
+  ) {
     expect(
       caller, .exact(Array("OK NICK \(caller.person.name)".utf8)), label,
-      isBarrier: caller.speaksTags)
+      isBarrier: isChange && caller.speaksTags)
   }
 
   func rename(_ person: Person, to name: MemberName, _ caller: Caller, isTagged: Bool) {
@@ -152,6 +154,7 @@ extension Model {
     person.name = name
     if let key = caller.key { person.key = key }
     person.saysTags = isTagged
+    guard !before.name.isWrittenLike(name) else { return notePresence(person) }
     rename(person, from: before, in: groups(of: person), own: person.caller)
     notePresence(person)
   }
@@ -215,7 +218,7 @@ extension Model {
       case .failure(let refusal): return refuse(asked, [refusal.code], .join)
       }
       if place != person.place, isCrowded(place) { return refuse(asked, [.rateLimited], .join) }
-      if seat?.isDurable != true || place != person.place {
+      if seat?.isDurable != true || place != person.place || person.isDoubtful {
         var tags: [String: String?] = ["time": nil]
         if case .tcp(let address) = person.host { tags["host"] = address.description }
         if let key = person.key { tags["key"] = key.fingerprint }
