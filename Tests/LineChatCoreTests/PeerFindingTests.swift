@@ -259,6 +259,28 @@ struct PeerFindingTests {
     #expect(stage.peer.replicaState().askedName == nil)
   }
 
+  @Test("who takes the name of one who is waited for has its own fate in what was said to both")
+  func bothSaidTo() {
+    PeerStage.joined(["lobby": ["bob8@relay online tags", "bob2@relay online tags"]]).play(
+      """
+      me> PM bob8 psst
+      * said PM bob8 psst
+      server< @label=3;msgid=S1.1;time=T PM bob8 psst
+      me> MSG lobby hi
+      * said MSG lobby hi
+      server< @label=4;msgid=S2.1;time=T;to=bob8,bob2 MSG lobby hi
+      server> @version=9.4;time=T :bob8@relay LEAVE lobby
+      * left bob8@relay lobby
+      server> @version=9.5;group=lobby;time=T :bob2@relay NICK bob8
+      * renamed bob2@relay bob8
+      server< @label=5;msgid=S1.1;time=T PM bob8 psst
+      server< @label=6;msgid=S2.1;time=T;to=bob8 MSG lobby hi
+      server> @version=9.6;time=T :bob8@relay LEAVE lobby
+      me< bob8 failed: left lobby, bob2 failed: left lobby
+      * left bob8@relay lobby
+      """)
+  }
+
   @Test("where neither name is to be had, both are asked for again after the pause")
   func bothNamesTaken() {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])

@@ -37,11 +37,14 @@ final class PeerClaim {
     return isComplete
   }
 
-  func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
+  /// The contact has that number from now on; nil: it is nobody's any more.
+  func renumber(_ contact: Int32, as new: Int32?) {
     guard let index = recipients.firstIndex(where: { $0.contact == contact }) else { return }
-    let new = number(index)
-    recipients[index].contact = new
-    exceptions[new] = exceptions.removeValue(forKey: contact)
+    // Who is one with another recipient has failed, or has it, by now: nobody is in a group twice.
+    let free = new.flatMap { new in recipients.contains { $0.contact == new } ? nil : new }
+    let number = free ?? -1 - Int32(index)
+    recipients[index].contact = number
+    exceptions[number] = exceptions.removeValue(forKey: contact)
   }
 }
 
@@ -77,9 +80,9 @@ extension Peer {
       .delivery(id, streams[stream].conversation, contacts[contact].member.name, state))
   }
 
-  /// In claims a contact has another number from now on, which may depend on its place in each.
-  mutating func renumber(_ contact: Int32, _ number: (Int) -> Int32) {
-    for claim in claims.values { claim.renumber(contact, number) }
+  /// In claims a contact has another number from now on.
+  mutating func renumber(_ contact: Int32, as new: Int32?) {
+    for claim in claims.values { claim.renumber(contact, as: new) }
   }
 
   /// The message is on the disk: it is answered if all is known.

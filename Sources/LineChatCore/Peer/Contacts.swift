@@ -208,7 +208,7 @@ extension Peer {
     for lane in contacts[contact].lanes { removeLane(lane) }
     contactIndices[contacts[contact].member.name] = nil
     // The next one has its number; what became of a message for this one is not told of that one.
-    renumber(contact) { place in -1 - Int32(place) }
+    renumber(contact, as: nil)
     contacts.remove(contact)
     contacts.reuse(contact)
     dirty.removeAll { $0 == contact }

@@ -356,7 +356,7 @@ extension Peer {
       breakPath(of: lane)
       contacts[contact].lanes.append(lane)
     }
-    renumber(other) { _ in contact }
+    renumber(other, as: contact)
     contacts[other].lanes = []
     contacts[other].waiting = 0
     contacts[other].groups = 0
