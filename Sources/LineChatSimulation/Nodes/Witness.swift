@@ -161,7 +161,7 @@ final class Witness {
       return world.fail("a receipt for m\(said.number), which is not in \(node.label)'s journal")
     }
     let names = receipt.entries.map(\.recipient)
-    if let recipients = said.recipients, !isFor(recipients, names, said.actor) {
+    if let recipients = said.recipients, !isFor(recipients[...], names[...], said.actor) {
       return world.fail("m\(said.number) was for \(recipients), and its receipt is for \(names)")
     }
     said.recipients = names
@@ -185,8 +185,11 @@ final class Witness {
     let earlier = said.reports.filter { one in
       one.generation == said.actor.generation && one.name == name && one.state.isFinal
     }
-    // Several may have had the name in turn, each with its own report.
-    if let last = earlier.last, earlier.count >= holders.count {
+    // Several may have had the name in turn, each with its own report; and whoever takes another's name
+    // gets what waits for that.
+    if let last = earlier.last, earlier.count >= holders.count,
+      earlier.count >= (said.recipients ?? []).count(where: { isPerhapsBehind($0, holders) })
+    {
       world.fail("m\(said.number) is \(state) for \(name) after \(last.state)")
     }
     said.reports.append(
@@ -205,12 +208,18 @@ final class Witness {
   }
 
   /// Whether a receipt names those whom the message was for: another name may have been heard of in
-  /// one group already and not in the other, one's own too.
-  private func isFor(_ recipients: [MemberName], _ names: [MemberName], _ actor: Actor) -> Bool {
-    let others = recipients.filter { names.contains($0) || !actor.names.contains($0) }
-    return [recipients, others].contains { list in
-      list.count == names.count && zip(list, names).allSatisfy { isPerhapsSame($0, $1) }
+  /// one group already and not in the other, one's own too; any of one's own may be oneself, and left out.
+  private func isFor(
+    _ recipients: ArraySlice<MemberName>, _ names: ArraySlice<MemberName>, _ actor: Actor
+  ) -> Bool {
+    guard let recipient = recipients.first else { return names.isEmpty }
+    let rest = recipients.dropFirst()
+    if let name = names.first, isPerhapsSame(recipient, name),
+      isFor(rest, names.dropFirst(), actor)
+    {
+      return true
     }
+    return actor.names.contains(recipient) && isFor(rest, names, actor)
   }
 
   /// Loosened, as in `show`: another may have the next name of whom it was for. And who has had another
@@ -222,6 +231,13 @@ final class Witness {
       if actor.shown.contains(said.number) { return true }
       guard let id = said.id, actor.names.count > 1 else { return false }
       return actor.heardUpTo[id.stream] ?? 0 > id.sequence
+    }
+  }
+
+  /// Whether somebody of that name, and one of those, have had the same name in turn.
+  private func isPerhapsBehind(_ name: MemberName, _ others: [Actor]) -> Bool {
+    holders(name).contains { one in
+      others.contains { other in one.names.contains { other.names.contains($0) } }
     }
   }
 
