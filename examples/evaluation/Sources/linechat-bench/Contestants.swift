@@ -56,8 +56,12 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
     switch self {
     case .linechat:
       let path = try options.programs.path("linechatd", given: options.programs.linechatd)
+      // 256 messages of 16 KiB under way to 1,000 are more than it keeps for slow readers by itself.
       let server = try MeasuredServer(
-        path, ["--memory", "--max-connections", "\(connectionsMax)"], pinned: true)
+        path,
+        [
+          "--memory", "--max-connections", "\(connectionsMax)", "--max-pending-total", "8GiB",
+        ], pinned: true)
       return Contest(server.running, ports: [server.port], directory, keeping: server)
     case .relay:
       let relay = try Contestant.startRelay(groups)
