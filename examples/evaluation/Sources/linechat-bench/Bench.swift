@@ -4,6 +4,13 @@
 import ArgumentParser
 
 @main
+enum Program {
+  static func main() {
+    Workplace.clearWhenInterrupted()
+    Bench.main()
+  }
+}
+
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "linechat-bench",

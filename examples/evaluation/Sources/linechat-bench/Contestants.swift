@@ -50,9 +50,7 @@ enum Contestant: String, CaseIterable, ExpressibleByArgument {
     if self == .linechat, let port = options.serverPort {
       return Contest(try .listening(at: port), ports: [port])
     }
-    let directory = FileManager.default.temporaryDirectory
-      .appendingPathComponent("linechat-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    let directory = try Workplace.make()
     switch self {
     case .linechat:
       let path = try options.programs.path("linechatd", given: options.programs.linechatd)
@@ -183,7 +181,7 @@ final class Contest {
   deinit {
     // Nothing of it is needed any more.
     kill()
-    if let directory { try? FileManager.default.removeItem(at: directory) }
+    if let directory { Workplace.remove(directory) }
   }
 
   /// As somebody does it with `kill -9`; one that runs already is left alone.

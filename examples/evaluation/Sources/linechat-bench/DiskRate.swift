@@ -11,16 +11,13 @@ enum DiskRate {
 
   /// Appends a record and calls `fdatasync`, again and again, in so many files at once.
   static func measure(writers: Int, in directory: String, for seconds: Double) throws -> Row {
-    let folder = "\(directory)/linechat-bench-\(getpid())-disk"
-    guard mkdir(folder, 0o700) == 0 else {
-      throw BenchFailure("cannot make \(folder): \(String(cString: strerror(errno)))")
-    }
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let folder = try Workplace.make(in: directory)
+    defer { Workplace.remove(folder) }
     let desk = DiskDesk(writers)
     let start = monotonicNanoseconds()
     let end = start + UInt64(seconds * 1e9)
     let threads = (0..<writers).map { index in
-      Thread { desk.write("\(folder)/\(index)", Self.recordBytes, until: end) }
+      Thread { desk.write("\(folder.path)/\(index)", Self.recordBytes, until: end) }
     }
     for thread in threads { thread.start() }
     let (latencies, failure) = desk.wait()

@@ -86,9 +86,7 @@ final class NodeCrowd {
   init(_ programs: ProgramOptions, in directory: String) throws {
     linechatd = try programs.path("linechatd", given: programs.linechatd)
     linechat = try programs.path("linechat", given: programs.linechat)
-    folder = URL(fileURLWithPath: directory).appendingPathComponent(
-      "linechat-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+    folder = try Workplace.make(in: directory)
     let file = folder.appendingPathComponent("nodes.log")
     try Data().write(to: file)
     log = try FileHandle(forWritingTo: file)
@@ -98,7 +96,7 @@ final class NodeCrowd {
   deinit {
     for node in nodes { node.running.kill() }
     server.running.kill()
-    try? FileManager.default.removeItem(at: folder)
+    Workplace.remove(folder)
   }
 
   private static func start(

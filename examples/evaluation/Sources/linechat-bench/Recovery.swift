@@ -57,15 +57,13 @@ private final class RecoveryDesk {
 
   init(_ linechatd: String) throws {
     self.linechatd = linechatd
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "linechat-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+    folder = try Workplace.make()
     server = try MeasuredServer(linechatd, ["--data-dir", folder.path])
   }
 
   deinit {
     server.running.kill()
-    try? FileManager.default.removeItem(at: folder)
+    Workplace.remove(folder)
   }
 
   private func startAgain() throws {

@@ -77,9 +77,7 @@ private final class TypingDesk {
   private static let alphabets = [Array("EFGINOQR".utf8), Array("STUVWXYZ".utf8)]
 
   init(_ linechatd: String, _ linechat: String) throws {
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "linechat-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+    folder = try Workplace.make()
     server = try MeasuredServer(linechatd)
     sender = try Connection(port: server.port)
     try sender.send("NICK noisy\nJOIN lobby\n")
@@ -99,7 +97,7 @@ private final class TypingDesk {
   deinit {
     shell.end()
     close(master)
-    try? FileManager.default.removeItem(at: folder)
+    Workplace.remove(folder)
   }
 
   func measure(rate: Int, keys: Int, speed: Int) throws -> Row {
