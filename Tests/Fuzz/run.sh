@@ -1,7 +1,7 @@
 #!/bin/sh
 # Feeds one part of LineChat with bytes that libFuzzer draws, in a release build with libFuzzer's coverage
-# and, unless it is to be quick, the address sanitizer in every module: first with all of the corpus, then with what it makes of it.
-# What fails lies in Tests/Fuzz/found and is shown again by giving it as FILE.
+# and, unless it is to be quick, the address sanitizer in every module: first with all of the corpus, then
+# with what it makes of it. What fails lies in Tests/Fuzz/found and is shown again by giving it as FILE.
 set -eu
 
 usage() {
