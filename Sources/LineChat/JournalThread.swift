@@ -16,7 +16,9 @@
 //   - A note is in the state already when it is handed in. It goes to the disk with the next record;
 //     one that is lost on the way (a journal that broke, a full queue) is in the next snapshot, which
 //     is due then.
-//   - What waits is bounded in bytes; what is beyond is refused at once.
+//   - What waits is bounded in bytes; what is beyond is refused at once. From then on the state may be
+//     ahead of what was handed in, and what is handed in later may build on it. So nothing more is taken
+//     until a snapshot is handed in, and nothing behind that is written unless it is.
 //   - A follower hears of records after they are on the disk and those who wait for them were told.
 //     What it does is done on this thread, too, so a slow one holds up the next write, not the loop.
 
@@ -78,8 +80,7 @@ package final class JournalThread: Sendable {
       var refused: [Ticket] = []
       for (line, ticket) in lines {
         if let ticket {
-          // Where one was refused, those behind it are: they may follow on it.
-          if !refused.isEmpty || !state.persist(line, ticket) { refused.append(ticket) }
+          if !state.persist(line, ticket) { refused.append(ticket) }
         } else {
           state.note(line)
         }
@@ -100,7 +101,7 @@ package final class JournalThread: Sendable {
   package var snapshotDueMicroseconds: Int64? {
     monitor.withLock { state in
       guard !state.isSnapshotUnderWay, !state.isStopping,
-        state.isBroken || state.isLong || state.hasLostNotes
+        state.isBroken || state.isLong || state.isBehind
       else { return nil }
       return state.nextTryMicroseconds
     }
@@ -119,8 +120,9 @@ package final class JournalThread: Sendable {
     monitor.update { state in
       guard !state.isSnapshotUnderWay, !state.isStopping else { return false }
       state.isSnapshotUnderWay = true
-      state.hasLostNotes = false
-      state.waiting.append(.snapshot(appliedUpTo: state.appliedIdentifier, encode))
+      state.waiting.append(
+        .snapshot(appliedUpTo: state.appliedIdentifier, isNeeded: state.isBehind, encode))
+      state.isBehind = false
       state.isUrgent = true
       return true
     }
@@ -154,7 +156,8 @@ extension JournalThread {
   fileprivate enum Item: Sendable {
     case record(UInt64, Ticket, JournalLine)
     case note(JournalLine)
-    case snapshot(appliedUpTo: UInt64, @Sendable () throws -> [UInt8])
+    /// `isNeeded`: what is handed in behind it may build on what only it says.
+    case snapshot(appliedUpTo: UInt64, isNeeded: Bool, @Sendable () throws -> [UInt8])
   }
 
   fileprivate struct Entry: Sendable {
@@ -175,7 +178,8 @@ extension JournalThread {
     /// The outcomes of all records up to this one are in the owner's state.
     var appliedIdentifier: UInt64 = 0
     var isSnapshotUnderWay = false
-    var hasLostNotes = false
+    /// Something was refused: what was handed in is behind the owner's state.
+    var isBehind = false
     var nextTryMicroseconds: Int64 = 0
 
     // From the thread.
@@ -189,13 +193,16 @@ extension JournalThread {
       self.isLong = isLong
     }
 
-    func hasRoom(for line: JournalLine) -> Bool {
-      !isStopping && waitingBytes + State.cost(line) <= MachineLimits.waitingRecordBytes
+    private mutating func takes(_ line: JournalLine) -> Bool {
+      if isStopping || waitingBytes + State.cost(line) > MachineLimits.waitingRecordBytes {
+        isBehind = true
+      }
+      return !isBehind
     }
 
     /// False: there is no room.
     mutating func persist(_ line: JournalLine, _ ticket: Ticket) -> Bool {
-      guard hasRoom(for: line) else { return false }
+      guard takes(line) else { return false }
       lastIdentifier += 1
       add(.record(lastIdentifier, ticket, line), line)
       isUrgent = true
@@ -203,10 +210,7 @@ extension JournalThread {
     }
 
     mutating func note(_ line: JournalLine) {
-      guard hasRoom(for: line) else {
-        hasLostNotes = true
-        return
-      }
+      guard takes(line) else { return }
       add(.note(line), line)
       noteBytes += line.bytes.count
       if noteBytes > MachineLimits.waitingNoteBytes { isUrgent = true }
@@ -264,7 +268,7 @@ private struct JournalWriter<Disk: Storage>: Sendable {
       var batch: [Item] = []
       var hadSnapshot = false
       for item in items {
-        guard case .snapshot(let applied, let encode) = item else {
+        guard case .snapshot(let applied, let isNeeded, let encode) = item else {
           batch.append(item)
           continue
         }
@@ -272,7 +276,7 @@ private struct JournalWriter<Disk: Storage>: Sendable {
         write(batch)
         batch = []
         forget(upTo: applied)
-        snapshot(encode)
+        snapshot(encode, isNeeded: isNeeded)
       }
       write(batch)
       // Where a snapshot was among them, it was older than what is applied now.
@@ -325,7 +329,7 @@ private struct JournalWriter<Disk: Storage>: Sendable {
     publishReports()
   }
 
-  private mutating func snapshot(_ encode: () throws -> [UInt8]) {
+  private mutating func snapshot(_ encode: () throws -> [UInt8], isNeeded: Bool) {
     let outcome: JournalThread.Outcome
     do {
       let content = try encode()
@@ -336,6 +340,7 @@ private struct JournalWriter<Disk: Storage>: Sendable {
       outcome = .snapshotTaken(journal: journal.number, bytes: journal.snapshotBytes)
     } catch {
       outcome = .snapshotFailed(reason: "\(error)")
+      if isNeeded { journal.giveUp(because: "what was refused could not be written to a snapshot") }
     }
     publish([Entry(identifier: nil, outcome: outcome)], freeing: 0)
   }

@@ -250,23 +250,58 @@ struct JournalThreadTests {
   @Test("what waits is bounded; what is beyond is refused at once, and what was taken is written")
   func bound() throws {
     let loop = try Loop()
-    loop.controls.hold()
-    var taken = 0
-    while taken < 1_000, try loop.persist(taken + 1, bytes: 60_000) { taken += 1 }
+    let taken = try fill(loop)
     #expect(taken > 200 && taken < 300)
-    #expect(loop.thread.snapshotDueMicroseconds == nil)
-    // A note without room is not lost: the next snapshot has it, and is due.
-    loop.thread.note(try Loop.record(0, bytes: 60_000))
+    // The state may be ahead of what was taken: nothing more is, until a snapshot has it, which is due.
     #expect(loop.thread.snapshotDueMicroseconds == 0)
-    loop.controls.release()
-    try loop.take(taken)
-    #expect(loop.state.applied == Array(1...taken))
-    #expect(try loop.persist(taken + 1, bytes: 60_000))
-    // So much has been written that a snapshot is due by size, too.
+    #expect(try !loop.persist(taken + 1), "though there is room")
+    loop.thread.note(try Loop.record(0))
     loop.thread.snapshot(loop.state)
+    #expect(try loop.persist(taken + 1, bytes: 60_000))
     try loop.take(taken + 2)
     #expect(loop.thread.snapshotDueMicroseconds == nil)
     #expect(try loop.found() == Array(1...taken + 1))
+  }
+
+  @Test("a note for which there is no room is in the next snapshot, which is due")
+  func lostNote() throws {
+    let loop = try Loop()
+    loop.controls.hold()
+    let note = try Loop.record(1, bytes: 60_000)
+    for _ in 0..<1_000 where loop.thread.snapshotDueMicroseconds == nil { loop.thread.note(note) }
+    #expect(loop.thread.snapshotDueMicroseconds == 0)
+    #expect(try !loop.persist(2))
+  }
+
+  @Test("where the snapshot fails that has what was refused, so does all that came behind it")
+  func neededSnapshot() throws {
+    let loop = try Loop()
+    let taken = try fill(loop)
+    loop.thread.snapshot { throw TestFailure("no JSON for this") }
+    #expect(try loop.persist(taken + 1))
+    try loop.take(taken + 2)
+    let reason = "what was refused could not be written to a snapshot"
+    #expect(
+      loop.outcomes[taken...] == [
+        .snapshotFailed(reason: "no JSON for this"),
+        .failed(Ticket(number: UInt64(taken + 1)), reason: "cannot append journal.1: " + reason),
+      ])
+    #expect(loop.thread.snapshotDueMicroseconds == loop.time + 1_000_000)
+    loop.thread.snapshot(loop.state)
+    try loop.persist(taken + 2)
+    try loop.take(taken + 4)
+    #expect(try loop.found() == Array(1...taken) + [taken + 2])
+  }
+
+  /// Hands in records until one is refused, and takes what became of the others. Returns their number.
+  private func fill(_ loop: Loop) throws -> Int {
+    loop.controls.hold()
+    var taken = 0
+    while taken < 1_000, try loop.persist(taken + 1, bytes: 60_000) { taken += 1 }
+    loop.controls.release()
+    try loop.take(taken)
+    #expect(loop.state.applied == Array(1...taken))
+    return taken
   }
 
   @Test("the end waits for what was handed in, but not for ever")

@@ -145,6 +145,14 @@ package struct Journal<Disk: Storage>: Sendable {
     return scratch.empty()
   }
 
+  /// Nothing more is committed until a snapshot has succeeded: something that the owner's state has, and
+  /// that what comes next may build on, is not in the journal.
+  package mutating func giveUp(because reason: String) {
+    if breakdown == nil {
+      breakdown = StorageError(.append, JournalName.text(number), reason: reason)
+    }
+  }
+
   private mutating func giveUp(_ file: String, after error: StorageError) {
     breakdown = error
     // So that a start before the next snapshot does not find what was reported as failed. It is the

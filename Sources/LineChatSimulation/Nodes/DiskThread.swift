@@ -143,6 +143,7 @@ package final class DiskThread {
 
   private func commit(_ items: [Item]) {
     let late = items.filter { $0.isRecord && $0.failures < failures }
+    if !late.isEmpty { journal.giveUp(because: "records were refused") }
     answer(late, isWritten: false)
     let timely = items.filter { !$0.isRecord || $0.failures == failures }
     guard !timely.isEmpty else { return }
