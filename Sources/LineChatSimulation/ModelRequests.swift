@@ -239,7 +239,10 @@ extension Model {
   private func isCrowded(_ place: Place) -> Bool {
     guard case .direct = place else { return false }
     let there = names.filter { $0.key == $0.value.name && $0.value.place == place }
-    return there.count >= Limits.membersPerPlace
+    let arriving = (due + wishes.values).filter { wish in
+      if case .join(_, place) = wish.step { wish.person.place != place } else { false }
+    }
+    return there.count + arriving.count >= Limits.membersPerPlace
   }
 
   /// Nobody may make others dial a victim: an address is the connection's own, or, on this machine,

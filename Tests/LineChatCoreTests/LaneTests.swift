@@ -503,13 +503,16 @@ struct LaneTests {
       """)
   }
 
-  @Test("only so many may name one address")
-  func onePlace() {
+  @Test(
+    "only so many may name one address, also before the disk has answered", arguments: [false, true])
+  func onePlace(isSlow: Bool) {
     let stage = Stage()
+    if isSlow { stage.disk = .byHand }
     for number in 0...Limits.membersPerPlace {
       stage.open("m\(number)", from: "10.0.0.3")
       stage.send("m\(number)", "JOIN ops :5001")
     }
+    if isSlow { stage.diskTakesAll() }
     #expect(stage.take("m\(Limits.membersPerPlace - 1)").last?.hasPrefix("OK JOIN") == true)
     #expect(
       stage.take("m\(Limits.membersPerPlace)").first?.hasPrefix("ERR rate-limited JOIN") == true)

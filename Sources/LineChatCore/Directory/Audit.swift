@@ -273,6 +273,9 @@ extension Directory {
     }
     let queued = Set(dialQueue).count
     audit.hold(queued == dialQueue.count, "a member stands in the queue of dials twice")
+    audit.hold(
+      arriving.values.reduce(0, +) == pending.values.count { $0.newPlace != nil },
+      "who is to listen, and is not on the disk yet")
     for there in listeners.values {
       audit.hold(there.count <= Limits.membersPerPlace, "\(there.count) members are at one place")
     }

@@ -231,6 +231,8 @@ package struct Directory: ~Copyable, Core {
   var names: [MemberName: Int32] = [:]
   /// Who listens at an address.
   var listeners: [Endpoint: [Int32]] = [:]
+  /// How many will, when it is on the disk.
+  var arriving: [Endpoint: Int] = [:]
   var groupIndices: [GroupName: Int32] = [:]
   /// The groups in the order of their names.
   var groupOrder: [Int32] = []

@@ -285,7 +285,8 @@ extension Directory {
 
   private func checkPlace(_ place: Place) throws(Refusal) {
     guard case .direct(let endpoint) = place,
-      listeners[endpoint, default: []].count >= Limits.membersPerPlace
+      listeners[endpoint, default: []].count + arriving[endpoint, default: 0]
+        >= Limits.membersPerPlace
     else { return }
     throw Refusal(
       .rateLimited, .join,

@@ -42,6 +42,8 @@ struct Pending {
   var forgetting: UInt64?
   /// The address that has one group less for it, where it makes one.
   var groupAt: IPAddress?
+  /// Where the member will listen when it is on the disk, if that is elsewhere than now.
+  var newPlace: Endpoint?
 }
 
 extension Directory {
@@ -59,10 +61,29 @@ extension Directory {
       Pending(
         step: step, member: member, session: sessions[request.session].id,
         identity: sessions[request.session].identity, label: request.label,
-        speaksTags: request.isTagged, groupAt: reserveGroup(for: step, member)),
+        speaksTags: request.isTagged, groupAt: reserveGroup(for: step, member),
+        newPlace: reservePlace(for: step, member)),
       record(
         of: step, member, by: sessions[request.session].identity, isTagged: request.isTagged,
         now: request.now))
+  }
+
+  /// Of those who may listen at an address the next is taken, until the change is made or not.
+  private mutating func reservePlace(for step: Pending.Step, _ member: Int32) -> Endpoint? {
+    guard case .join(_, .direct(let endpoint)) = step,
+      members[member].place != .direct(endpoint)
+    else { return nil }
+    arriving[endpoint, default: 0] += 1
+    return endpoint
+  }
+
+  /// What was reserved for a change is free again, or taken for good by what follows.
+  private mutating func giveBack(_ change: Pending) {
+    groupsByAddress.remove(change.groupAt)
+    if let place = change.newPlace {
+      arriving[place, default: 1] -= 1
+      if arriving[place] == 0 { arriving[place] = nil }
+    }
   }
 
   mutating func handOut(_ change: Pending, _ record: Record) {
@@ -159,7 +180,7 @@ extension Directory {
     let member = waiting.member
     members[member].pendingChanges -= 1
     members[member].isDoubtful = false
-    groupsByAddress.remove(waiting.groupAt)
+    giveBack(waiting)
     let session = waiting.session.flatMap { isLive($0) ? $0.index : nil }
     if let session { makeReady(session) }
     switch waiting.step {
@@ -217,7 +238,7 @@ extension Directory {
     guard let waiting = pending.removeValue(forKey: ticket) else { return }
     let member = waiting.member
     members[member].pendingChanges -= 1
-    groupsByAddress.remove(waiting.groupAt)
+    giveBack(waiting)
     giveBackName(of: waiting.step, member)
     if case .keep(let number) = waiting.step {
       isNotKept(number, member, reason)
