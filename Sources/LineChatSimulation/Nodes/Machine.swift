@@ -277,6 +277,12 @@ class Machine<C: Core & ~Copyable>: Node {
     world.after(Int64(delay), wake: number, number: Wake.round)
   }
 
+  /// The loop is held up no more: its next round comes now, and not when a stall would have ended.
+  func goOn(_ world: World) {
+    hasRoundAhead = false
+    requestRound(world)
+  }
+
   /// The time of the next event: it always goes on.
   func moment(_ world: World) -> Instant {
     last = max(last + 1, (isAsleep ? asleepSince : world.now) - slept)

@@ -83,12 +83,12 @@ final class Town {
       machine.mendDisk()
       machine.awake(world)
       machine.start(world)
-      machine.requestRound(world)
+      machine.goOn(world)
     }
     server.mendDisk()
     server.awake(world)
     server.start(world)
-    server.requestRound(world)
+    server.goOn(world)
   }
 
   // MARK: In the end
