@@ -503,8 +503,7 @@ struct LaneTests {
       """)
   }
 
-  @Test(
-    "only so many may name one address, also before the disk has answered", arguments: [false, true])
+  @Test("only so many may name one address, with a slow disk, too", arguments: [false, true])
   func onePlace(isSlow: Bool) {
     let stage = Stage()
     if isSlow { stage.disk = .byHand }
