@@ -109,8 +109,9 @@ extension Directory: FuzzedCore {
 
   package var wholeState: DurableState { durableState() }
 
-  /// When somebody was seen last is written with the next snapshot only, and so is the time; and where
-  /// a name belongs to a key, the host does not matter.
+  /// When somebody was seen last is written with the next snapshot only, and so is the time; where
+  /// a name belongs to a key, the host does not matter; and who was in a group in passing first, and
+  /// joined it for good later, stands behind those who did so before it.
   package var promised: DurableState {
     var state = durableState()
     state.time = ""
@@ -118,6 +119,7 @@ extension Directory: FuzzedCore {
       state.members[index].seen = ""
       if state.members[index].key != nil { state.members[index].host = nil }
     }
+    for index in state.groups.indices { state.groups[index].members.sort() }
     return state
   }
 

@@ -221,6 +221,25 @@ struct PeerFindingTests {
     #expect(restarted.peer.audit().problems == [])
   }
 
+  @Test("a listing that was under way when a snapshot was taken does not take its roster back")
+  func carriedListing() {
+    let stage = PeerStage.joined(["lobby": []])
+    let carried = stage.journal
+    stage.play(
+      """
+      me> NICK zoe
+      server< @label=3 NICK zoe
+      server> @version=9.4;group=lobby;time=T :alice@10.0.0.1:5001 NICK zoe
+      * named zoe
+      server> @label=3 OK NICK zoe
+      me< done
+      """)
+    let state = stage.peer.replicaState()
+    let restarted = PeerStage(restoring: state, journal: carried)
+    #expect(restarted.peer.audit().problems == [])
+    #expect(restarted.peer.replicaState().groups == state.groups)
+  }
+
   @Test("a newcomer is dialled only when it is known what it is, after two starts, too")
   func newcomerNotDescribed() {
     let first = PeerStage.joined(["lobby": []])

@@ -218,6 +218,8 @@ extension Peer {
     let words = text.split(separator: " ")
     guard words.count == 2, let group = GroupName(words[0]), let count = Int(words[1]), count >= 0,
       let version = line.tags["version"].flatMap({ RosterVersion($0) }),
+      // One that was under way when the snapshot was taken is carried over, and may be older than that.
+      !isOlder(version, in: group),
       let entries = replayed.removeValue(forKey: group)?.suffix(count),
       // A crash can leave the end of a list, and not all of it.
       Set(entries.map(\.member.name)).count == count
@@ -226,6 +228,11 @@ extension Peer {
     wanted.insert(group)
     leaving.remove(group)
     if let own = groups[group]?.roster[name] { place = own.member.place }
+  }
+
+  private func isOlder(_ version: RosterVersion, in group: GroupName) -> Bool {
+    guard let known = groups[group]?.roster.version else { return false }
+    return version.start == known.start && version.number < known.number
   }
 
   private mutating func replayServer(_ line: Message, _ text: String) {
