@@ -240,6 +240,29 @@ struct PeerFindingTests {
     #expect(restarted.peer.replicaState().groups == state.groups)
   }
 
+  @Test("who was missed as it had left one group is still tried in the other")
+  func missedByLeaving() {
+    let bob = "bob@relay online tags"
+    let stage = PeerStage.joined(["lobby": [bob], "ops": [bob]])
+    stage.play(
+      """
+      me> MSG ops one
+      * said MSG ops one
+      server< @label=4;msgid=S1.1;time=T;to=bob MSG ops one
+      me> MSG ops two
+      * said MSG ops two
+      server< @label=5;msgid=S1.2;time=T;prev=1;to=bob MSG ops two
+      me> MSG lobby hi
+      * said MSG lobby hi
+      server< @label=6;msgid=S2.1;time=T;to=bob MSG lobby hi
+      """)
+    stage.send("server", "@label=4;missed=bob OK MSG ops 0/0")
+    stage.send("server", "@label=5;missed=bob OK MSG ops 0/0")
+    stage.send("server", "@version=9.4;time=T :bob@relay LEAVE ops")
+    stage.pass(seconds: 30)
+    #expect(stage.take("server").contains { $0.contains("to=bob MSG lobby hi") })
+  }
+
   @Test("a newcomer is dialled only when it is known what it is, after two starts, too")
   func newcomerNotDescribed() {
     let first = PeerStage.joined(["lobby": []])

@@ -25,6 +25,8 @@ struct Contact {
 
   var member: Member
   var isOnline: Bool
+  /// It was online by the server's word, and a message through the server did not find it.
+  var isMissed = false
   var speaksTags: Bool
   /// The server has told what it can do. Until then it is not dialled: a program's address must not be
   /// written to as if it were a netcat's.
@@ -110,6 +112,7 @@ extension Peer {
       !contacts[contact].isDescribed || wasOnline != entry.isOnline
       || contacts[contact].speaksTags != entry.speaksTags
     contacts[contact].isOnline = entry.isOnline
+    contacts[contact].isMissed = false
     contacts[contact].speaksTags = entry.speaksTags
     contacts[contact].isDescribed = true
     guard isNews else { return }
@@ -187,6 +190,11 @@ extension Peer {
       closeLink(contact)
       // Where it is reached now only the server knows.
       contacts[contact].member.place = .relay
+      contacts[contact].isOnline = true
+      markDirty(contact)
+    } else if contacts[contact].isMissed {
+      // That may be all there was to it: the next message shows whether it is there.
+      contacts[contact].isMissed = false
       contacts[contact].isOnline = true
       markDirty(contact)
     }

@@ -125,7 +125,8 @@ extension Peer {
       let contact = lanes[lane].contact
       let name = contacts[contact].member.name
       if missed.contains(name) {
-        // Until the server says that it is back.
+        // Until the server says that it is back, or that it had only left the group.
+        contacts[contact].isMissed = contacts[contact].isMissed || contacts[contact].isOnline
         contacts[contact].isOnline = contacts[contact].groups == 0
         relayPauses(contact)
       } else if plain.contains(name) {
