@@ -23,6 +23,9 @@
 set -uo pipefail
 export LC_ALL=C.UTF-8
 
+# There is no $(command) where a signal may come: bash 5.2 now and then loses one that comes in there, as
+# it reads the trap's command as part of the substitution.
+
 here=$(cd "$(dirname "$0")" && pwd)
 # How long a line may take to come; a loaded machine is slow.
 limit=${LAB_LIMIT:-40}
@@ -67,9 +70,10 @@ fail() {
 
 # MARK: Terminals
 
-# The processes of a session, by /proc: state, parent, group and session stand behind the name.
-processes_of() {
+# The processes of a session in `found`, by /proc: state, parent, group and session stand behind the name.
+find_processes_of() {
   local file text
+  found=()
   for file in /proc/[0-9]*/stat; do
     { read -r text <"$file"; } 2>/dev/null || continue
     # The words are meant to be split.
@@ -77,7 +81,7 @@ processes_of() {
     set -- "$1" ${text##*) }
     if [ "${5:-}" = "$1" ]; then
       file=${file#/proc/}
-      printf '%s\n' "${file%/stat}"
+      found+=("${file%/stat}")
     fi
   done
 }
@@ -146,7 +150,7 @@ await_prompt() {
 }
 
 end_terminals() {
-  local name one rest signal
+  local name one found signal
   for name in "${!typing[@]}"; do
     one=${typing[$name]}
     exec {one}>&-
@@ -156,15 +160,16 @@ end_terminals() {
   for name in "${!process[@]}"; do
     for signal in HUP TERM KILL; do
       for _ in {1..50}; do
-        rest=$(processes_of "${session[$name]:-none}")
-        [ -n "$rest" ] || break 2
-        for one in $rest; do kill "-$signal" "$one" 2>/dev/null; done
+        find_processes_of "${session[$name]:-none}"
+        [ ${#found[@]} -gt 0 ] || break 2
+        kill "-$signal" "${found[@]}" 2>/dev/null
         sleep 0.1
       done
     done
-    kill "${process[$name]}" 2>/dev/null
-    wait "${process[$name]}" 2>/dev/null
   done
+  # The one started last may not have been noted, as the end came in that moment.
+  for one in "${process[@]}" "${!:-}"; do kill "$one" 2>/dev/null; done
+  wait
   typing=() screen=() process=() session=() at_prompt=() may_say_more=() shown=()
 }
 
@@ -205,9 +210,10 @@ make_pattern() {
 
 # Adds text that stands for itself to `pattern`.
 quote() {
-  local quoted
-  # shellcheck disable=SC2001
-  quoted=$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$1")
+  local quoted=$1 special
+  for special in \\ . '[' ']' '*' ^ '$' + '?' '(' ')' '{' '}' '|'; do
+    quoted=${quoted//"$special"/"\\$special"}
+  done
   pattern+=$quoted
 }
 
@@ -330,18 +336,24 @@ give_back() {
 }
 
 check() {
-  local started=$SECONDS
+  local started=$SECONDS left
   exercise=$1
   line_number=0
   words=()
   folder=1
   [[ ${1##*/} =~ ^([1-6])- ]] && folder=${BASH_REMATCH[1]}
-  work=$(mktemp -d "${TMPDIR:-/tmp}/linechat-lab.XXXXXX") || exit
+  work=${TMPDIR:-/tmp}/linechat-lab.$SRANDOM
+  if ! mkdir -m 700 "$work"; then
+    work=
+    exit 2
+  fi
   find_ports
   export LAB_FOLDER=$work/lab LAB_PORT=$port
   do_file "$1"
   end_terminals
-  [ -z "$(ls "$work/lab")" ] || fail "its folder is still there" "$work/lab/$(ls "$work/lab")"
+  for left in "$work/lab"/*; do
+    [ ! -e "$left" ] || fail "its folder is still there" "$left"
+  done
   give_back
   printf '%s: as it is written (%s s)\n' "${1##*/}" $((SECONDS - started))
 }
