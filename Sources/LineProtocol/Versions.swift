@@ -93,6 +93,16 @@ public struct RosterVersion: Hashable, Sendable, CustomStringConvertible, Compar
     (left.start, left.number) < (right.start, right.number)
   }
 
+  /// Whether it is the next one after that: of the same start, and with no change between them.
+  package func follows(_ other: RosterVersion) -> Bool {
+    start == other.start && number > other.number && number - other.number == 1
+  }
+
+  /// Whether it is an older one than that, of the same start. Of two starts the numbers say nothing.
+  package func isBehind(_ other: RosterVersion) -> Bool {
+    start == other.start && number < other.number
+  }
+
   func write(to place: UnsafeMutableRawPointer) -> Int {
     var count = place.write(decimal: start)
     count += (place + count).write(byte: 0x2E)

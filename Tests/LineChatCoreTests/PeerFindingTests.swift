@@ -240,6 +240,17 @@ struct PeerFindingTests {
     #expect(restarted.peer.replicaState().groups == state.groups)
   }
 
+  @Test("behind the highest version there is, a change in a journal is passed over")
+  func highestVersion() {
+    let lines = [
+      "MEMBER lobby alice@10.0.0.1:5001 online tags",
+      "@version=9.18446744073709551615 OK MEMBERS lobby 1",
+      "@version=9.4;time=2027-01-15T08:00:00.000000Z :bob@relay JOIN lobby",
+    ]
+    let stage = PeerStage(journal: lines.map { Record(line: Array($0.utf8)) })
+    #expect(stage.peer.replicaState().groups.map(\.version) == ["9.18446744073709551615"])
+  }
+
   @Test("who was missed as it had left one group is still tried in the other")
   func missedByLeaving() {
     let bob = "bob@relay online tags"

@@ -192,8 +192,7 @@ extension Peer {
 
   private mutating func replay(_ line: Message, _ group: GroupName, _ change: RosterChange) {
     guard let version = line.tags["version"].flatMap({ RosterVersion($0) }),
-      let known = groups[group]?.roster.version,
-      version.start == known.start, version.number == known.number + 1
+      let known = groups[group]?.roster.version, version.follows(known)
     else { return }
     _ = apply(change, to: group, version)
   }
@@ -219,7 +218,7 @@ extension Peer {
     guard words.count == 2, let group = GroupName(words[0]), let count = Int(words[1]), count >= 0,
       let version = line.tags["version"].flatMap({ RosterVersion($0) }),
       // One that was under way when the snapshot was taken is carried over, and may be older than that.
-      !isOlder(version, in: group),
+      groups[group].map({ version.isBehind($0.roster.version) }) != true,
       let entries = replayed.removeValue(forKey: group)?.suffix(count),
       // A crash can leave the end of a list, and not all of it.
       Set(entries.map(\.member.name)).count == count
@@ -228,11 +227,6 @@ extension Peer {
     wanted.insert(group)
     leaving.remove(group)
     if let own = groups[group]?.roster[name] { place = own.member.place }
-  }
-
-  private func isOlder(_ version: RosterVersion, in group: GroupName) -> Bool {
-    guard let known = groups[group]?.roster.version else { return false }
-    return version.start == known.start && version.number < known.number
   }
 
   private mutating func replayServer(_ line: Message, _ text: String) {

@@ -152,11 +152,11 @@ extension Peer {
       return askAboutUnknown(group)
     }
     let known = replica.roster.version
-    if version.start == known.start && version.number <= known.number { return }
+    if version == known || version.isBehind(known) { return }
     let audience = owners(for: line, replica)
-    guard version.start == known.start, version.number == known.number + 1,
-      apply(change, to: group, version)
-    else { return askMembers(group) }
+    guard version.follows(known), apply(change, to: group, version) else {
+      return askMembers(group)
+    }
     noteChange(line, group, version)
     tellOwners(line, audience)
     retryAllHeld()
