@@ -23,10 +23,18 @@ struct Contact {
     case finishing
   }
 
+  /// Whether it is connected to the server, as far as we know.
+  enum Presence {
+    case online
+    case away
+    /// Online by the server's word, and a message through the server did not find it: it has gone, or
+    /// has only left the group.
+    case missed
+  }
+
   var member: Member
-  var isOnline: Bool
-  /// It was online by the server's word, and a message through the server did not find it.
-  var isMissed = false
+  var presence: Presence
+  var isOnline: Bool { presence == .online }
   var speaksTags: Bool
   /// The server has told what it can do. Until then it is not dialled: a program's address must not be
   /// written to as if it were a netcat's.
@@ -79,8 +87,9 @@ extension Peer {
     guard let contact = contactIndices[entry.member.name] else {
       let contact = contacts.insert(
         Contact(
-          member: entry.member, isOnline: entry.isOnline, speaksTags: entry.speaksTags,
-          isDescribed: isDescribed || entry.member.place == .relay, groups: 1))
+          member: entry.member, presence: entry.isOnline ? .online : .away,
+          speaksTags: entry.speaksTags, isDescribed: isDescribed || entry.member.place == .relay,
+          groups: 1))
       contactIndices[entry.member.name] = contact
       return contact
     }
@@ -100,7 +109,7 @@ extension Peer {
     if let contact = contactIndices[name] { return contact }
     let contact = contacts.insert(
       Contact(
-        member: Member(name: name, place: .relay), isOnline: true, speaksTags: false,
+        member: Member(name: name, place: .relay), presence: .online, speaksTags: false,
         isDescribed: true))
     contactIndices[name] = contact
     return contact
@@ -111,8 +120,7 @@ extension Peer {
     let isNews =
       !contacts[contact].isDescribed || wasOnline != entry.isOnline
       || contacts[contact].speaksTags != entry.speaksTags
-    contacts[contact].isOnline = entry.isOnline
-    contacts[contact].isMissed = false
+    contacts[contact].presence = entry.isOnline ? .online : .away
     contacts[contact].speaksTags = entry.speaksTags
     contacts[contact].isDescribed = true
     guard isNews else { return }
@@ -139,7 +147,7 @@ extension Peer {
     contacts[contact].failures = 0
     contacts[contact].retryAt = 0
     contacts[contact].lastFailure = nil
-    contacts[contact].isOnline = true
+    contacts[contact].presence = .online
     contacts[contact].relayAt = 0
     markDirty(contact)
   }
@@ -190,12 +198,11 @@ extension Peer {
       closeLink(contact)
       // Where it is reached now only the server knows.
       contacts[contact].member.place = .relay
-      contacts[contact].isOnline = true
+      contacts[contact].presence = .online
       markDirty(contact)
-    } else if contacts[contact].isMissed {
+    } else if contacts[contact].presence == .missed {
       // That may be all there was to it: the next message shows whether it is there.
-      contacts[contact].isMissed = false
-      contacts[contact].isOnline = true
+      contacts[contact].presence = .online
       markDirty(contact)
     }
     forgetIfUnused(contact)

@@ -125,9 +125,13 @@ extension Peer {
       let contact = lanes[lane].contact
       let name = contacts[contact].member.name
       if missed.contains(name) {
-        // Until the server says that it is back, or that it had only left the group.
-        contacts[contact].isMissed = contacts[contact].isMissed || contacts[contact].isOnline
-        contacts[contact].isOnline = contacts[contact].groups == 0
+        // Until the server says that it is back, or that it had only left the group; of a stranger it
+        // says neither.
+        if contacts[contact].groups == 0 {
+          contacts[contact].presence = .online
+        } else if contacts[contact].isOnline {
+          contacts[contact].presence = .missed
+        }
         relayPauses(contact)
       } else if plain.contains(name) {
         wasSent(sequence, lane)
