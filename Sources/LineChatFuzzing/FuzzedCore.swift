@@ -22,6 +22,8 @@ package protocol FuzzedCore: Core, ~Copyable {
   var wholeState: State { get }
   /// What of it was promised to be there after a crash.
   var promised: State { get }
+  /// The part of that on which any session and a start after it must agree.
+  static func agreed(_ promised: State) -> State
   var problems: [String] { get }
 
   mutating func restore(_ state: State, now: Instant) -> [String]
@@ -43,6 +45,8 @@ package let firstInstant = Instant(
 extension FuzzedCore where Self: ~Copyable {
   /// What is left where the snapshot is no JSON; the programs do not start then.
   package static var unreadableSnapshot: String { "the snapshot" }
+
+  package static func agreed(_ promised: State) -> State { promised }
 
   /// Takes up what a start has found. Returns what it could not use.
   package mutating func takeUp(_ recovery: Recovery, now: Instant) -> [String] {
@@ -109,9 +113,8 @@ extension Directory: FuzzedCore {
 
   package var wholeState: DurableState { durableState() }
 
-  /// When somebody was seen last is written with the next snapshot only, and so is the time; where
-  /// a name belongs to a key, the host does not matter; and who was in a group in passing first, and
-  /// joined it for good later, stands behind those who did so before it.
+  /// When somebody was seen last is written with the next snapshot only, and so is the time; and where
+  /// a name belongs to a key, the host does not matter.
   package var promised: DurableState {
     var state = durableState()
     state.time = ""
@@ -119,6 +122,13 @@ extension Directory: FuzzedCore {
       state.members[index].seen = ""
       if state.members[index].key != nil { state.members[index].host = nil }
     }
+    return state
+  }
+
+  /// Not the order in a group: who was in it in passing, and joined it for good later, stands where it
+  /// came, and after a kill behind those who had joined for good before it.
+  package static func agreed(_ promised: DurableState) -> DurableState {
+    var state = promised
     for index in state.groups.indices { state.groups[index].members.sort() }
     return state
   }
