@@ -64,8 +64,8 @@ package final class JournalThread: Sendable {
     return JournalThread(monitor)
   }
 
-  /// Hands in a record that somebody waits for. False: the queue is full, or closed, and nothing is
-  /// going to happen to it.
+  /// Hands in a record that somebody waits for. False: the queue is full or closed, or something was
+  /// refused before it that no snapshot has yet; nothing is going to happen to it.
   package func persist(_ line: JournalLine, _ ticket: Ticket) -> Bool {
     monitor.update { $0.persist(line, ticket) }
   }
@@ -74,7 +74,8 @@ package final class JournalThread: Sendable {
   package func note(_ line: JournalLine) { monitor.update { $0.note(line) } }
 
   /// Hands in what a round has for the disk, in order: it goes there with one sync. Those with a ticket
-  /// are records that somebody waits for. Returns the tickets from the first on that there is no room for.
+  /// are records that somebody waits for. Returns the tickets of those that are not taken: from the
+  /// first on, as with `persist`.
   package func handIn(_ lines: [(line: JournalLine, ticket: Ticket?)]) -> [Ticket] {
     monitor.update { state in
       var refused: [Ticket] = []
@@ -193,6 +194,7 @@ extension JournalThread {
       self.isLong = isLong
     }
 
+    /// What is refused once leaves a gap, behind which nothing may come.
     private mutating func takes(_ line: JournalLine) -> Bool {
       if isStopping || waitingBytes + State.cost(line) > MachineLimits.waitingRecordBytes {
         isBehind = true
@@ -200,7 +202,6 @@ extension JournalThread {
       return !isBehind
     }
 
-    /// False: there is no room.
     mutating func persist(_ line: JournalLine, _ ticket: Ticket) -> Bool {
       guard takes(line) else { return false }
       lastIdentifier += 1

@@ -49,6 +49,7 @@ extension Directory {
     members[member].nextName = nil
     recount(member)
     if let identity { members[member].identity = identity }
+    // It has the name already, and had to be sure that it is on the disk: nothing to tell.
     guard !before.name.isWrittenLike(name) else { return noteTags(member, isTagged) }
     for membership in members[member].memberships {
       changeEntry(of: member, called: before.name, in: membership.group)

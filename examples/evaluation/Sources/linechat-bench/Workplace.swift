@@ -27,6 +27,7 @@ enum Workplace {
   /// Ctrl-C and the like end this process without what stands in the directories. What it has started
   /// ends with it by itself.
   static func clearWhenInterrupted() {
+    // Made here, as a handler must not be the first to ask for it.
     guard alarmEnd >= 0 else { return }
     Thread {
       let code = alarm.fileHandleForReading.readData(ofLength: 1).first ?? 0
