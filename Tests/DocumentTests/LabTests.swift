@@ -38,15 +38,7 @@ struct LabTests {
   }
 
   /// Processes that were started with this test's folder, or work in it.
-  private var processes: [String] {
-    let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return all.filter { process in
-      guard Int(process) != nil,
-        let bytes = FileManager.default.contents(atPath: "/proc/\(process)/environ")
-      else { return false }
-      return String(decoding: bytes, as: UTF8.self).contains("TMPDIR=\(directory.path)\0")
-    }
-  }
+  private var processes: [String] { TestSupport.processes(with: "TMPDIR=\(directory.path)") }
 
   private func expectNothingIsLeft() throws {
     #expect(processes == [])

@@ -106,6 +106,36 @@ struct ExampleTests {
     #expect(lines.contains { $0.hasSuffix(" #lobby <bob> alice: coffee?") })
   }
 
+  /// A shell that takes its time over what it writes when its terminal goes.
+  @Test("screen.sh ends after its shells, and leaves nothing behind")
+  func screenEnds() async throws {
+    let directory = try TemporaryDirectory()
+    let temporary = "\(directory.path)/temporary"
+    try FileManager.default.createDirectory(atPath: temporary, withIntermediateDirectories: false)
+    let slow = "\(directory.path)/linechat"
+    let script = """
+      #!/bin/sh
+      trap : HUP
+      "$REAL" "$@"
+      for _ in 1 2 3 4 5; do
+        sleep 0.1
+        for work in "$TMPDIR"/*; do mkdir -p "$work/profiles/late"; done
+      done
+      """
+    // Not by this process: whoever another test starts meanwhile would have it open for writing for a
+    // moment, and nobody can run it then.
+    _ = try await run(["sh", "-c", "cat >'\(slow)' && chmod +x '\(slow)'"], input: script)
+    var environment = Self.programs
+    environment["REAL"] = environment["LINECHAT"]
+    environment["LINECHAT"] = slow
+    environment["TMPDIR"] = temporary
+    let finished = try await run(
+      [Self.example("screen.sh")], environment: environment, within: .seconds(200))
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    #expect(processes(with: "TMPDIR=\(temporary)") == [])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: temporary) == [])
+  }
+
   @Test("notify.sh says one thing", arguments: [[], ["sh"], ["dash"], ["busybox", "sh"]])
   func notify(shell: [String]) async throws {
     let daemon = try Daemon()

@@ -53,3 +53,15 @@ package struct ProcessFigures {
     try String(contentsOfFile: "/proc/\(process)/\(file)", encoding: .utf8)
   }
 }
+
+/// The processes that were started with this in their environment, as `NAME=value`; not those that are
+/// dead, and wait for their parent.
+package func processes(with variable: String) -> [String] {
+  let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+  return all.filter { process in
+    guard Int(process) != nil,
+      let bytes = FileManager.default.contents(atPath: "/proc/\(process)/environ")
+    else { return false }
+    return String(decoding: bytes, as: UTF8.self).contains("\(variable)\0")
+  }
+}

@@ -18,8 +18,25 @@ panes() {
   env -u TMUX -u TMUX_PANE TERM="${TERM:-screen}" tmux -f /dev/null -S "$panes_socket" "$@"
 }
 
+# Also false for one that is dead and waits for whoever is to take note of it.
+process_runs() {
+  local text
+  { read -r text <"/proc/$1/stat"; } 2>/dev/null && [[ $text != *') Z '* ]]
+}
+
+# A shell whose terminal goes writes down what it knows before it ends, and needs its folder for that.
 end_panes() {
+  local process processes
+  trap '' INT TERM HUP
+  processes=$(panes list-panes -a -F '#{pane_pid}' 2>/dev/null) || true
   panes kill-server 2>/dev/null || true
+  for process in $processes; do
+    for _ in {1..100}; do
+      process_runs "$process" || continue 2
+      sleep 0.05
+    done
+    kill -KILL "$process" 2>/dev/null || true
+  done
   clean_up
 }
 trap end_panes EXIT
