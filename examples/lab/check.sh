@@ -72,7 +72,8 @@ fail() {
 
 # The processes of a session in `found`, by /proc: state, parent, group and session stand behind the name.
 find_processes_of() {
-  local file text
+  # A trap may run within "IFS= read", and has its IFS then.
+  local file text IFS=' '
   found=()
   for file in /proc/[0-9]*/stat; do
     { read -r text <"$file"; } 2>/dev/null || continue
