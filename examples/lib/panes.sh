@@ -26,7 +26,8 @@ process_runs() {
 
 # A shell whose terminal goes writes down what it knows before it ends, and needs its folder for that.
 end_panes() {
-  local process processes
+  # A trap may run within "IFS= read", and has its IFS then.
+  local process processes IFS=$'\n'
   trap '' INT TERM HUP
   processes=$(panes list-panes -a -F '#{pane_pid}' 2>/dev/null) || true
   panes kill-server 2>/dev/null || true
