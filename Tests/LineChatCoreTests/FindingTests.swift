@@ -308,6 +308,47 @@ struct FindingTests {
       """)
   }
 
+  // Seed 8012736 of the server's worlds.
+  @Test("the dial to where somebody is from now on is not followed by another at once")
+  func movedWhileAway() {
+    let stage = Stage()
+    stage.play(
+      """
+      + node 10.0.0.3
+      node> @x=1 NICK node
+      node< OK NICK node
+      node> @x=1 JOIN ops :5001
+      node< {*}
+      node< {*}
+      ? 10.0.0.3:5001
+      ! 10.0.0.3:5001
+      10.0.0.3:5001> INFO linechat 1 name=node
+      node< MEMBER ops node@10.0.0.3:5001 online tags reachable
+      $ 10.0.0.3:5001
+      """)
+    stage.disk = .byHand
+    stage.send("node", "@x=1 JOIN ops :5002")
+    stage.gone("node")
+    stage.play(
+      """
+      alice> MSG ops hi
+      ? 10.0.0.3:5001
+      """)
+    stage.disk()
+    stage.play(
+      """
+      ? 10.0.0.3:5002
+      ~ 10.0.0.3:5002
+      """)
+    stage.disk()
+    stage.play(
+      """
+      alice< {*}
+      = 2
+      ? 10.0.0.3:5002
+      """)
+  }
+
   @Test("who turns out to be a program while it is dialled as none is sent everything again")
   func tagsWhileDialled() {
     let stage = Stage()

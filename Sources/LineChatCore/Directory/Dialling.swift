@@ -67,10 +67,12 @@ extension Directory {
   }
 
   /// The member says that it can be reached where it is known to be: what went wrong there is over,
-  /// and a program is dialled unless it was found there last time.
+  /// a program is dialled unless it was found there last time, and whoever is away and has something
+  /// waiting. In this order: the dial back would take another's dial for one from before.
   mutating func confirmPlace(of member: Int32, now: Instant) {
     endPause(of: member)
     if !members[member].isReachable { dialBack(member, now: now) }
+    if lanes[member]?.queue.isEmpty == false { tryToReach(member, now: now) }
   }
 
   /// Its address may be dialled at once.
@@ -179,14 +181,13 @@ extension Directory {
   }
 
   /// The member listens somewhere else now: what was begun at its old place says nothing.
-  mutating func leavePlace(of member: Int32, now: Instant) {
+  mutating func leavePlace(of member: Int32) {
     guard let lane = lanes[member] else { return }
     leaveDialQueue(member)
     if let link = lane.link { abandonLink(link) }
     defer { startDials() }
     guard members[member].session < 0 else { return dropLaneIfEmpty(member) }
     laneBroke(member)
-    if lanes[member]?.queue.isEmpty == false { tryToReach(member, now: now) }
   }
 
   private mutating func leaveDialQueue(_ member: Int32) {

@@ -333,7 +333,7 @@ extension Directory {
       tellPlace(
         of: member, in: members[member].memberships, listed: present?.group, now: now)
       if wasReachable { tellPresence(of: member) }
-      leavePlace(of: member, now: now)
+      leavePlace(of: member)
       effects.append(.event(.moved(members[member].wire, from: before)))
     }
     if let present {
