@@ -240,6 +240,28 @@ struct PeerFindingTests {
     #expect(restarted.peer.replicaState().groups == state.groups)
   }
 
+  @Test("what was under way when a snapshot was taken goes to those that it was said to")
+  func carriedMessage() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay online", "dave@relay online"]])
+    stage.disk = .byHand
+    stage.play(
+      """
+      me> MSG lobby hi
+      me> PM dave psst
+      me> MSG lobby bye
+      server> @version=9.4;time=T :bob@relay LEAVE lobby
+      server> @version=9.5;time=T :carol@relay JOIN lobby
+      server> @version=9.6;group=lobby;time=T :dave@relay NICK eve
+      """)
+    let state = stage.peer.replicaState()
+    #expect(state.outbox.isEmpty)
+    // What does not get to the disk was never said.
+    let carried = stage.waiting.prefix(2).map(\.record)
+    let restarted = PeerStage(restoring: state, journal: carried)
+    #expect(restarted.peer.audit().problems == [])
+    #expect(restarted.peer.replicaState().outbox.map(\.recipients) == [["eve"], ["eve"]])
+  }
+
   @Test("behind the highest version there is, a change in a journal is passed over")
   func highestVersion() {
     let lines = [

@@ -127,6 +127,8 @@ package struct Peer: ~Copyable, Core {
 
   /// MEMBER lines of the journal, until the end of their listing.
   var replayed: [GroupName: [Roster.Entry]] = [:]
+  /// What was on its way to the disk when the snapshot was taken, and who it is for.
+  var unwritten: [MessageID: [MemberName]] = [:]
   /// What was found in the journal to have failed: told at the start.
   var failuresToTell: [News] = []
 
@@ -201,6 +203,7 @@ extension Peer {
     begin(now)
     startedAt = now
     replayed = [:]
+    unwritten = [:]
     news += failuresToTell
     failuresToTell = []
     if configuration.isNameWanted && name != configuration.name { nextName = configuration.name }

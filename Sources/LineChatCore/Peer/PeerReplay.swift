@@ -1,6 +1,7 @@
 // The journal's records, carried out on top of the snapshot:
 //
-//   @msgid=…;time=… :alice@… MSG lobby hi       said by us; its recipients are the roster as it is here
+//   @msgid=…;time=… :alice@… MSG lobby hi       said by us; its recipients are the roster as it is here,
+//                                                or, from before the snapshot, as it says there
 //   @heard=…;msgid=…;time=… :bob@… MSG lobby hi  heard; `prev` is what was heard of the stream before
 //   :bob@… ACK lobby <msgid>                     he has it, and all before it (`only`: it alone)
 //   @version=…;time=… :carol@… JOIN lobby        a change of a roster; also LEAVE and NICK
@@ -64,7 +65,8 @@ extension Peer {
 
   private mutating func replayMessage(_ line: Message) {
     guard line.tags["heard"] != nil else {
-      _ = replaySaid(line, to: nil)
+      let id = line.tags["msgid"].flatMap { MessageID($0) }
+      _ = replaySaid(line, to: id.flatMap { unwritten.removeValue(forKey: $0) })
       return
     }
     guard let id = line.tags["msgid"].flatMap({ MessageID($0) }), id.sequence > 0 else { return }

@@ -5,7 +5,7 @@ import LineProtocol
 // MARK: - Out
 
 extension Peer {
-  /// The state as it is; what waits for the disk at this moment is not in it.
+  /// The state as it is; what waits for the disk at this moment is not in it, only who it is for.
   package func replicaState() -> ReplicaState {
     var state = ReplicaState(name: name.description)
     state.server = uplink.id.map(hexadecimal)
@@ -35,7 +35,7 @@ extension Peer {
         ReplicaState.Sent(
           to: streams[stream].conversation.description,
           latest: "\(hexadecimal(streams[stream].id)).\(streams[stream].latest)"))
-      state.outbox += waiting(in: stream)
+      noteWaiting(in: stream, &state)
     }
     state.heard = heard.filter { $0.value.durable > 0 }
       .sorted { ($0.value.order, $0.key) < ($1.value.order, $1.key) }
@@ -43,7 +43,7 @@ extension Peer {
     return state
   }
 
-  private func waiting(in stream: Int32) -> [ReplicaState.Waiting] {
+  private func noteWaiting(in stream: Int32, _ replica: inout ReplicaState) {
     let state = streams[stream]
     let first = state.latest - UInt64(state.messages.count) + 1
     var recipients = [[String]](repeating: [], count: state.messages.count)
@@ -51,22 +51,26 @@ extension Peer {
       let name = contacts[lanes[lane].contact].member.name.description
       for entry in lanes[lane].queue { recipients[Int(entry.sequence - first)].append(name) }
     }
-    var result: [ReplicaState.Waiting] = []
-    for (index, message) in state.messages.enumerated() where message.isOnDisk {
-      guard !recipients[index].isEmpty,
-        let id = MessageID(stream: state.id, sequence: first + UInt64(index))
-      else { continue }
+    for (index, message) in state.messages.enumerated() {
+      guard let id = MessageID(stream: state.id, sequence: first + UInt64(index)) else { continue }
+      let recipients = recipients[index].sorted()
+      guard message.isOnDisk else {
+        replica.unwritten = replica.unwritten ?? []
+        replica.unwritten?.append(
+          ReplicaState.Unwritten(message: id.description, recipients: recipients))
+        continue
+      }
+      guard !recipients.isEmpty else { continue }
       let line = Record { buffer in
         buffer.append(messageTags: id, message.stamp)
         buffer.append(" ")
         appendSource(buffer, Member(name: name, place: place))
         buffer.append(state.conversation, message.text)
       }.line
-      result.append(
+      replica.outbox.append(
         ReplicaState.Waiting(
-          message: String(decoding: line, as: UTF8.self), recipients: recipients[index].sorted()))
+          message: String(decoding: line, as: UTF8.self), recipients: recipients))
     }
-    return result
   }
 }
 
@@ -99,6 +103,13 @@ extension Peer {
         faults.append("waiting message \(waiting.message.prefix(80))")
         continue
       }
+    }
+    for one in state.unwritten ?? [] {
+      guard let id = MessageID(one.message) else {
+        faults.append("unwritten message \(one.message)")
+        continue
+      }
+      unwritten[id] = one.recipients.compactMap { MemberName($0) }
     }
     for text in state.heard {
       guard let id = MessageID(text), id.sequence > 0 else {

@@ -32,6 +32,15 @@ package struct ReplicaState: Codable, Sendable, Hashable {
     package var recipients: [String]
   }
 
+  /// A message that was on its way to the disk. If it got there, its record stands in the journal that
+  /// follows, but the rosters are newer than it.
+  package struct Unwritten: Codable, Sendable, Hashable {
+    /// `<stream>.<seq>`
+    package var message: String
+    /// To whom it goes then.
+    package var recipients: [String]
+  }
+
   package var name: String
   /// The name that the server was asked for last, where it is not known what has come of it.
   package var askedName: String?
@@ -47,6 +56,8 @@ package struct ReplicaState: Codable, Sendable, Hashable {
   package var leaving: [String] = []
   package var sent: [Sent] = []
   package var outbox: [Waiting] = []
+  /// Nil where there is none.
+  package var unwritten: [Unwritten]?
   /// The latest message heard of each stream, `<stream>.<seq>`, the latest heard last.
   package var heard: [String] = []
   /// The latest stamp given or believed, ISO 8601 UTC.
