@@ -99,6 +99,12 @@ package struct Options: CustomStringConvertible, Sendable {
     return options
   }
 
+  /// Nobody may know a name any more that the server keeps for its node.
+  var canForgetNames: Bool {
+    diskFailsOneIn > 0
+      || nodes.mishaps.contains { [.serverRestored, .diskFails, .diskFull].contains($0) }
+  }
+
   /// What the seed has drawn.
   package var description: String {
     let faults = [

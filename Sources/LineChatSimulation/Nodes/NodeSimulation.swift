@@ -108,7 +108,8 @@ final class Town {
         // Loosened: a name in doubt that somebody else has now is waited for, as it may be our own dead
         // connection, which a server takes up to 100 s to find. After 120 s only where another node has it:
         // two can have taken the same one, from a server that has forgotten the first; or the server's
-        // directory was put back to when another had it, and nobody has taken it up since.
+        // directory was put back to when another had it, or that one's disk did not take it, and nobody
+        // has taken it up since.
         if let name = node.nameTaken, !isLast || hasHolder(name, but: node) { continue }
         return world.fail("\(node.label) is not with the server")
       }
@@ -120,7 +121,7 @@ final class Town {
     nodes.contains { other in
       other !== node && other.isServerThere && other.member(world).name == name
     }
-      || world.options.nodes.mishaps.contains(.serverRestored)
+      || world.options.canForgetNames
         && server.core.durableState().members.contains { MemberName($0.name) == name }
   }
 
