@@ -52,11 +52,13 @@ package final class JournalThread: Sendable {
 
   /// Starts the thread. `journal` should have been given its first snapshot; `wake` is woken whenever
   /// there are outcomes to take. `follower` should have caught up with what is in the journal.
+  /// `carryingNotes`: see `Core.carriesNotes`.
   package static func start(
-    _ journal: Journal<some Storage>, wake: WakePipe, follower: (any JournalFollower)? = nil
+    _ journal: Journal<some Storage>, carryingNotes: Bool = true, wake: WakePipe,
+    follower: (any JournalFollower)? = nil
   ) throws(SystemError) -> JournalThread {
     let monitor = Monitor(State(isBroken: journal.isBroken, isLong: journal.isSnapshotDue))
-    let writer = JournalWriter(journal, follower, monitor, wake)
+    let writer = JournalWriter(journal, carryingNotes, follower, monitor, wake)
     try Thread.start {
       var writer = writer
       writer.run()
@@ -89,6 +91,9 @@ package final class JournalThread: Sendable {
       return refused
     }
   }
+
+  /// What the owner has was not handed in: nothing more is taken until a snapshot is.
+  package func refuse() { monitor.update { $0.isBehind = true } }
 
   /// Has what waits go to the disk now, notes too.
   package func flush() {
@@ -250,14 +255,16 @@ private struct JournalWriter<Disk: Storage>: Sendable {
   private var follower: (any JournalFollower)?
   private let monitor: Monitor<JournalThread.State>
   private let wake: WakePipe
+  private let carriesNotes: Bool
   /// Records on the disk that may not be in the owner's state yet, in order.
   private var inFlight: [(identifier: UInt64, line: JournalLine)] = []
 
   init(
-    _ journal: Journal<Disk>, _ follower: (any JournalFollower)?,
+    _ journal: Journal<Disk>, _ carriesNotes: Bool, _ follower: (any JournalFollower)?,
     _ monitor: Monitor<JournalThread.State>, _ wake: WakePipe
   ) {
     self.journal = journal
+    self.carriesNotes = carriesNotes
     self.follower = follower
     self.monitor = monitor
     self.wake = wake
@@ -310,7 +317,9 @@ private struct JournalWriter<Disk: Storage>: Sendable {
       entries.append(Entry(identifier: nil, outcome: .brokeDown(reason: failure.description)))
     }
     for item in batch {
-      if case .note(let line) = item, failure == nil, let last = inFlight.last?.identifier {
+      if case .note(let line) = item, carriesNotes, failure == nil,
+        let last = inFlight.last?.identifier
+      {
         // It may be about a record in flight (a message delivered before its outcome was taken), and
         // must stand behind it wherever that is carried.
         inFlight.append((last, line))

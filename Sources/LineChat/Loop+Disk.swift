@@ -42,7 +42,8 @@ extension Loop where C: ~Copyable {
       }
     }
     for file in faults.keys.sorted() { try saved.setAside(file, faults[file] ?? [], log) }
-    let journal = try saved.begin(with: core.stored(side), waking: wake, C.follower)
+    let journal = try saved.begin(
+      with: core.stored(side), carryingNotes: C.carriesNotes, waking: wake, C.follower)
     disk = Disk(journal: journal, directory: saved.directory)
   }
 
@@ -68,8 +69,9 @@ extension Loop where C: ~Copyable {
     if disk?.underWay == tickets.count { disk?.isFull = false }
     var refused: [Ticket] = []
     if disk?.isFull == true {
+      // The notes among them may be about what is refused.
       refused = Array(tickets)
-      _ = journal.handIn(lines.filter { $0.ticket == nil })
+      journal.refuse()
     } else {
       refused = journal.handIn(lines)
     }

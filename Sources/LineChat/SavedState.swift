@@ -95,7 +95,7 @@ final class SavedState<Content: StoredContent> {
 
   /// Begins a new generation with the state as it is now, and the thread that goes on with it.
   func begin(
-    with content: Content, waking wake: WakePipe,
+    with content: Content, carryingNotes: Bool, waking wake: WakePipe,
     _ makeFollower: (StateDirectory) throws(StorageError) -> (any JournalFollower)?
   ) throws(ServerError) -> JournalThread {
     var follower: (any JournalFollower)?
@@ -107,7 +107,9 @@ final class SavedState<Content: StoredContent> {
         .badDataDirectory,
         "the data directory \(directory.path) cannot be written: \(error); nothing in it is lost")
     }
-    do throws(SystemError) { return try journal.start(waking: wake, follower) } catch {
+    do throws(SystemError) {
+      return try journal.start(carryingNotes: carryingNotes, waking: wake, follower)
+    } catch {
       throw ServerError(.system, "cannot start a thread: \(error)", cause: error)
     }
   }
@@ -124,7 +126,7 @@ private protocol StartingJournal {
     with content: some Encodable, _ follower: inout (any JournalFollower)?
   ) throws(StorageError)
   func start(
-    waking wake: WakePipe, _ follower: (any JournalFollower)?
+    carryingNotes: Bool, waking wake: WakePipe, _ follower: (any JournalFollower)?
   ) throws(SystemError) -> JournalThread
 }
 
@@ -148,9 +150,10 @@ private struct OpenJournal<Disk: Storage>: StartingJournal {
   }
 
   func start(
-    waking wake: WakePipe, _ follower: (any JournalFollower)?
+    carryingNotes: Bool, waking wake: WakePipe, _ follower: (any JournalFollower)?
   ) throws(SystemError) -> JournalThread {
-    try JournalThread.start(journal, wake: wake, follower: follower)
+    try JournalThread.start(
+      journal, carryingNotes: carryingNotes, wake: wake, follower: follower)
   }
 }
 

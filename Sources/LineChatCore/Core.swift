@@ -8,6 +8,9 @@ package protocol Core: ~Copyable {
   var fanOut: FanOut { get }
   /// What only the owner of the sockets can count; kept up to date by it.
   var machine: MachineCounters { get set }
+  /// Whether a note can be about a record that is in flight when a snapshot is taken, so that it must
+  /// stand behind that record in the journal that follows. Otherwise the state has what it says.
+  static var carriesNotes: Bool { get }
 
   // MARK: Connections
 

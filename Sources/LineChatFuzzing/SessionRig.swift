@@ -56,7 +56,7 @@ package final class SessionRig<C: FuzzedCore & ~Copyable> {
   private static func started(_ disk: SimulatedDisk) throws(Fault) -> (Recovery, DiskThread) {
     do throws(Recovery.Failure) {
       let (recovery, journal) = try Recovery.start(disk, snapshotFile: C.snapshotFile)
-      return (recovery, DiskThread(journal))
+      return (recovery, DiskThread(journal, carriesNotes: C.carriesNotes))
     } catch {
       throw Fault("a start after a kill is refused: \(error)")
     }

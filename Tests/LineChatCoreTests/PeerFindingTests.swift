@@ -90,7 +90,7 @@ struct PeerFindingTests {
         "@msgid=B.\(number);prev=\(number - 1);time=T;version=9.3 "
           + ":bob@10.0.0.2:5001 MSG lobby \(number)")
     }
-    let written = stage.waiting.map(\.record)
+    let written = stage.carried
     func heard(_ records: [Record]) -> [String?] {
       let restarted = PeerStage(journal: before + records)
       return restarted.peer.replicaState().heard.map { stage.shownID($0) }
@@ -171,7 +171,7 @@ struct PeerFindingTests {
     let before = stage.journal
     stage.play("% hold")
     stage.perform(.leave(GroupName("lobby")!))
-    let leave = stage.waiting.map(\.record)
+    let leave = stage.carried
     #expect(leave.count == 1)
     func failures(_ journal: [Record]) -> [String] {
       let restarted = PeerStage(journal: journal)
@@ -256,7 +256,7 @@ struct PeerFindingTests {
     let state = stage.peer.replicaState()
     #expect(state.outbox.isEmpty)
     // What does not get to the disk was never said.
-    let carried = stage.waiting.prefix(2).map(\.record)
+    let carried = Array(stage.carried.prefix(2))
     let restarted = PeerStage(restoring: state, journal: carried)
     #expect(restarted.peer.audit().problems == [])
     #expect(restarted.peer.replicaState().outbox.map(\.recipients) == [["eve"], ["eve"]])

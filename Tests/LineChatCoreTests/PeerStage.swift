@@ -48,6 +48,8 @@ final class PeerStage {
   var serverAddress = Endpoint("10.0.0.100:5463")!
   /// Records that wait for the disk, and notes behind them.
   private(set) var waiting: [(record: Record, ticket: Ticket?)] = []
+  /// What a snapshot that is taken now finds in flight, where all of it gets to the disk.
+  var carried: [Record] { waiting.filter { $0.ticket != nil }.map(\.record) }
   /// What the disk has taken, in order.
   var journal: [Record] = []
   var dials: [(id: SessionID, name: String, from: IPAddress?)] = []

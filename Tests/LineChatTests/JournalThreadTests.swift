@@ -24,13 +24,13 @@ struct JournalThreadTests {
     var outcomes: [JournalThread.Outcome] = []
     var time: Int64 = 1_000_000
 
-    init() throws {
+    init(carryingNotes: Bool = true) throws {
       directory = try TemporaryDirectory()
       wake = try WakePipe.make()
       let storage = try ControlledStorage(directory.path, controls)
       var (_, journal) = try Recovery.start(storage, snapshotFile: "groups.json")
       try journal.snapshot(try StateCoding.encode(state), inFlight: [])
-      thread = try JournalThread.start(journal, wake: wake)
+      thread = try JournalThread.start(journal, carryingNotes: carryingNotes, wake: wake)
     }
 
     deinit {
@@ -176,6 +176,32 @@ struct JournalThreadTests {
     let lines = String(decoding: journal, as: UTF8.self).split(separator: "\n")
     #expect(lines.map { $0.hasPrefix("@carried=") } == [true, true, false])
     #expect(try loop.found() == [1, 2, 3, 4])
+  }
+
+  @Test(
+    "a note behind a record in flight is carried with it, if it may be about it",
+    arguments: [true, false])
+  func carriedNotes(areCarried: Bool) throws {
+    let loop = try Loop(carryingNotes: areCarried)
+    let before = loop.controls.syncs
+    try loop.persist(1)
+    loop.thread.note(try Loop.record(2))
+    try eventually("both are on the disk") { loop.controls.syncs == before + 1 }
+    #expect(loop.thread.snapshot(loop.state))
+    try loop.take(2)
+    #expect(try loop.found() == (areCarried ? [1, 2] : [1]))
+  }
+
+  @Test("where the owner has refused something by itself, a snapshot is due before the next record")
+  func refusedByOwner() throws {
+    let loop = try Loop()
+    loop.thread.refuse()
+    #expect(loop.thread.snapshotDueMicroseconds == 0)
+    #expect(try !loop.persist(1))
+    loop.thread.snapshot(loop.state)
+    #expect(try loop.persist(2))
+    try loop.take(2)
+    #expect(try loop.found() == [2])
   }
 
   @Test("a sync that fails: everybody is told, and a snapshot heals")

@@ -29,6 +29,9 @@ import HeapModule
 import LineProtocol
 
 package struct Directory: ~Copyable, Core {
+  // A message can be delivered before it is on the disk.
+  package static var carriesNotes: Bool { true }
+
   package struct Configuration: Sendable {
     package var program = "linechatd"
     package var version = "0.0.0"

@@ -30,6 +30,9 @@ import HeapModule
 import LineProtocol
 
 package struct Peer: ~Copyable, Core {
+  // They speak of members by their names, which another may have by then.
+  package static var carriesNotes: Bool { false }
+
   package struct Configuration: Sendable {
     package var program = "linechat"
     package var version = "0.0.0"

@@ -55,7 +55,13 @@ package final class DiskThread {
   /// Something has been noted in this round.
   private var hasNotes = false
 
-  package init(_ journal: Journal<SimulatedDisk>) { self.journal = journal }
+  /// As `JournalThread.start` has it.
+  private let carriesNotes: Bool
+
+  package init(_ journal: Journal<SimulatedDisk>, carriesNotes: Bool) {
+    self.journal = journal
+    self.carriesNotes = carriesNotes
+  }
 
   package var disk: SimulatedDisk {
     get { journal.disk }
@@ -160,7 +166,8 @@ package final class DiskThread {
       switch item.what {
       case .note(let line):
         // It may be about a record in flight, and must stand behind it wherever that is carried.
-        if isWritten, let last = inFlight.last?.number { inFlight.append((last, line)) }
+        guard isWritten, carriesNotes, let last = inFlight.last?.number else { continue }
+        inFlight.append((last, line))
       case .record(let number, let ticket, let line):
         if isWritten { inFlight.append((number, line)) }
         outcomes.append((number, isWritten ? .persisted(ticket) : .failed(ticket)))

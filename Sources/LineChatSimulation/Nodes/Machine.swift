@@ -129,7 +129,7 @@ class Machine<C: Core & ~Copyable>: Node {
       let (recovery, journal) = try Recovery.start(platter, snapshotFile: snapshotFile)
       last = max(last, world.now - slept)
       prepare(recovery.content, recovery.records.map { Record($0.message) }, world)
-      disk = DiskThread(journal)
+      disk = DiskThread(journal, carriesNotes: C.carriesNotes)
     } catch {
       if diskFault == nil { return world.fail("\(label) does not start: \(error)") }
       return world.after(1_000_000, wake: number, number: Wake.start)

@@ -68,8 +68,8 @@ final class PeerMachine: Machine<Peer> {
       preconditionFailure("an empty disk can be read: \(error)")
     }
     super.init(
-      label, address, Peer(Peer.Configuration(name: name)), DiskThread(journal),
-      sectorBytes: options.sectorBytes)
+      label, address, Peer(Peer.Configuration(name: name)),
+      DiskThread(journal, carriesNotes: Peer.carriesNotes), sectorBytes: options.sectorBytes)
   }
 
   // MARK: Life

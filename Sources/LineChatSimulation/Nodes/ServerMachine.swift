@@ -42,7 +42,7 @@ final class ServerMachine: Machine<Directory> {
   private static func emptyDisk() -> (Recovery, DiskThread) {
     do throws(Recovery.Failure) {
       let (recovery, journal) = try Recovery.start(SimulatedDisk(), snapshotFile: "groups.json")
-      return (recovery, DiskThread(journal))
+      return (recovery, DiskThread(journal, carriesNotes: Directory.carriesNotes))
     } catch {
       preconditionFailure("an empty disk can be read: \(error)")
     }
