@@ -26,6 +26,8 @@ struct LogNameTests {
       ("@version=7.13;time=t :carol@relay LEAVE lobby connection closed", "lobby.log"),
       ("@version=7.14;group=Lobby;time=t :carol@relay NICK dora", "lobby.log"),
       (":carol@relay NICK dora", nil),
+      (":alice@relay LEAVE lobby", "lobby.log"), ("@taken=1 :alice@relay LEAVE lobby", "lobby.log"),
+      ("@asked=1 :alice@relay LEAVE lobby", nil),
       ("@group=a/b :carol@relay NICK dora", nil),
       // Nobody says these to a group or to a person.
       ("NICK dora", nil), ("JOIN lobby", nil), ("LEAVE lobby", nil), ("MSG lobby hi", nil),

@@ -36,6 +36,8 @@ enum StateFaults<C: FuzzedCore & ~Copyable> {
     core.endRound { _, _ in }
     let problems = core.problemsOfStart
     #expect(problems == [])
+    // What the journal says is to be done is done then.
+    core.goToWork(now: firstInstant)
     return Start(recovery: recovery, state: core.promised, left: left)
   }
 

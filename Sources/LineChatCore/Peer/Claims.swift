@@ -89,14 +89,14 @@ extension Peer {
   mutating func settle(_ number: UInt64) {
     guard let claim = claims[number] else { return }
     claim.isOnDisk = true
-    if claim.isComplete { answer(number) }
+    if claim.isComplete || isShuttingDown { answer(number) }
   }
 
   /// The time is over.
   mutating func settleAll(_ number: UInt64) {
     guard let claim = claims[number] else { return }
     // Where the disk is slow the answer waits for it, as an answer says that it is there.
-    guard claim.isOnDisk || isShuttingDown else {
+    guard claim.isOnDisk else {
       return schedule(after: Limits.claimMicroseconds, .claim(number))
     }
     answer(number)

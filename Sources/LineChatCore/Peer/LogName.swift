@@ -39,6 +39,8 @@ package enum LogName: Hashable, Sendable, CustomStringConvertible {
     }
     switch verb {
     case .msg, .join, .leave:
+      // Of a leave that is asked for it is said when it is done.
+      guard LogName.tag("asked", in: view) == nil else { return nil }
       guard let group = view.word().flatMap({ GroupName(bytes: $0) }) else { return nil }
       self = .group(group)
     case .nick:

@@ -132,8 +132,10 @@ package struct Peer: ~Copyable, Core {
   var replayed: [GroupName: [Roster.Entry]] = [:]
   /// What was on its way to the disk when the snapshot was taken, and who it is for.
   var unwritten: [MessageID: [MemberName]] = [:]
+  /// Leaves that were found in the journal and not carried out there: they are at the start.
+  var leavesAsked: Set<GroupName> = []
   /// What was found in the journal to have failed: told at the start.
-  var failuresToTell: [News] = []
+  var untold: [Untold] = []
 
   /// What has been heard of each stream.
   var heard: [UInt64: HeardStream] = [:]
@@ -207,8 +209,9 @@ extension Peer {
     startedAt = now
     replayed = [:]
     unwritten = [:]
-    news += failuresToTell
-    failuresToTell = []
+    tellFailures()
+    for group in leavesAsked.sorted() { hasLeft(group) }
+    leavesAsked = []
     if configuration.isNameWanted && name != configuration.name { nextName = configuration.name }
     sweepSoon()
     tryServer()

@@ -280,11 +280,17 @@ extension Peer {
     _ contact: Int32, _ stream: Int32, through last: UInt64 = 0, only: UInt64 = 0, failure: String?
   ) {
     guard let id = MessageID(stream: streams[stream].id, sequence: max(last, only)) else { return }
-    let member = contacts[contact].member
-    let conversation = streams[stream].conversation
+    noteDone(
+      id, streams[stream].conversation, contacts[contact].member, isOnly: only != 0,
+      hasFailed: failure != nil)
+  }
+
+  private mutating func noteDone(
+    _ id: MessageID, _ conversation: Conversation, _ member: Member, isOnly: Bool, hasFailed: Bool
+  ) {
     var tags = Tags()
-    if failure != nil { tags["failed"] = "1" }
-    if only != 0 { tags["only"] = "1" }
+    if hasFailed { tags["failed"] = "1" }
+    if isOnly { tags["only"] = "1" }
     effects.append(
       .note(
         Record(through: scratch) { buffer in
@@ -298,5 +304,16 @@ extension Peer {
           buffer.append(" ")
           buffer.append(id)
         }))
+  }
+
+  /// What was found in the journal to have failed, and nobody was told.
+  mutating func tellFailures() {
+    for one in untold {
+      news.append(.delivery(one.id, one.conversation, one.recipient, .failed(reason: one.reason)))
+      noteDone(
+        one.id, one.conversation, Member(name: one.recipient, place: .relay), isOnly: true,
+        hasFailed: true)
+    }
+    untold = []
   }
 }

@@ -9,6 +9,8 @@ enum PeerPending {
   case said(Int32, UInt64, ChatMessage, Mouth)
   case heard(Incoming)
   case left(GroupName, Mouth)
+  /// Is going to ask the server for that name.
+  case wanted(MemberName, Mouth)
   /// In a group, by a request or by itself, and the roster is noted.
   case entered(GroupName, Mouth?, isNew: Bool)
 
@@ -80,6 +82,7 @@ extension Peer {
       hasLeft(group)
       answer(mouth, verb: .leave) { $0.append(group) }
       if case .call(let call) = mouth { news.append(.answer(call: call, .done)) }
+    case .wanted(let new, let mouth): isWanted(new, mouth)
     case .entered(let group, let mouth, let isNew): hasEntered(group, mouth, isNew: isNew)
     }
   }
@@ -100,6 +103,9 @@ extension Peer {
     case .left(let group, let mouth):
       refuse(refusal(.leave, "the change"), to: mouth)
       leaveIsOver(group)
+    case .wanted(let new, let mouth):
+      refuse(refusal(.nick, "the change"), to: mouth)
+      isNotWanted(new)
     case .entered(let group, let mouth, let isNew):
       // The server has it on its disk, and tells us again after a restart.
       hasEntered(group, mouth, isNew: isNew)

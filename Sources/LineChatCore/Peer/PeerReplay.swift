@@ -7,7 +7,9 @@
 //   @version=…;time=… :carol@… JOIN lobby        a change of a roster; also LEAVE and NICK
 //   MEMBER lobby carol@… online                  a listing, or what a member can do
 //   @version=… OK MEMBERS lobby 3                the end of a listing: the last 3 of them are the roster
-//   :alice@… LEAVE lobby                         our own, without a version: the server is to be told
+//   @asked=1 :alice@… LEAVE lobby                our own, without a version: it is to be left
+//   :alice@… LEAVE lobby                         it is left, and the server is to be told
+//   @taken=1 :alice@… LEAVE lobby                the server took us out
 //   OK LEAVE lobby                               it knows
 //   :alice@… NICK zoe                            our own, without a version
 //   @asked=1 :alice@… NICK zoe                   the server is asked for that name
@@ -15,6 +17,14 @@
 //   @listens=10.0.0.2:5001 INFO linechat         where we listen
 
 import LineProtocol
+
+/// A message that somebody will not get, and who said it was not told.
+struct Untold {
+  let id: MessageID
+  let conversation: Conversation
+  let recipient: MemberName
+  let reason: String
+}
 
 extension Peer {
   /// Carries out one record, before `start`. One that does not fit what is there changes nothing.
@@ -46,7 +56,11 @@ extension Peer {
   /// A leave of ours can be the last thing on the disk: what it ended has failed, and nobody was told.
   private mutating func noteFailures() {
     for one in news {
-      if case .delivery(_, _, _, .failed) = one { failuresToTell.append(one) }
+      guard case .delivery(let id, let conversation, let recipient, let state) = one,
+        case .failed(let reason) = state
+      else { continue }
+      untold.append(
+        Untold(id: id, conversation: conversation, recipient: recipient, reason: reason))
     }
     news = []
   }
@@ -54,12 +68,10 @@ extension Peer {
   /// It was told when this was written.
   private mutating func wasTold(_ line: Message, _ id: MessageID) {
     guard line.tags["failed"] != nil, let name = line.source?.name else { return }
-    failuresToTell.removeAll { one in
-      guard case .delivery(let failed, _, name, _) = one, failed.stream == id.stream else {
-        return false
-      }
+    untold.removeAll { one in
+      guard one.recipient == name, one.id.stream == id.stream else { return false }
       return line.tags["only"] == nil
-        ? failed.sequence <= id.sequence : failed.sequence == id.sequence
+        ? one.id.sequence <= id.sequence : one.id.sequence == id.sequence
     }
   }
 
@@ -202,6 +214,11 @@ extension Peer {
   private mutating func replayLeave(_ line: Message, _ group: GroupName) {
     guard let source = line.source else { return }
     if line.tags["version"] != nil { return replay(line, group, .leave(source, "")) }
+    if line.tags["asked"] != nil {
+      leavesAsked.insert(group)
+      return
+    }
+    if line.tags["taken"] == nil { leavesAsked.remove(group) }
     leaving.insert(group)
     exit(group, reason: "")
   }

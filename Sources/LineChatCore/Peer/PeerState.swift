@@ -14,6 +14,8 @@ extension Peer {
     state.place = place.description
     state.askedName = doubtfulName?.description
     state.leaving = leaving.sorted().map(\.description)
+    if !leavesAsked.isEmpty { state.leavesAsked = leavesAsked.sorted().map(\.description) }
+    if !untold.isEmpty { state.untold = untold.map { ReplicaState.Untold($0) } }
     state.time = Timestamp.text(clock.latest)
     for replica in groups.values.filter(\.isIn).sorted(by: { $0.name < $1.name }) {
       state.groups.append(
@@ -94,6 +96,14 @@ extension Peer {
     clock = HybridClock(last: Timestamp.microseconds(state.time) ?? 0)
     doubtfulName = state.askedName.flatMap { MemberName($0) }
     leaving = Set(state.leaving.compactMap { GroupName($0) })
+    leavesAsked = Set((state.leavesAsked ?? []).compactMap { GroupName($0) })
+    for one in state.untold ?? [] {
+      guard let failure = Untold(one) else {
+        faults.append("untold message \(one.message)")
+        continue
+      }
+      untold.append(failure)
+    }
     for group in state.groups { restore(group, &faults) }
     for sent in state.sent { restore(sent, &faults) }
     for waiting in state.outbox {
@@ -166,6 +176,25 @@ extension Peer {
     let stream = streams.insert(OutStream(conversation: conversation, id: id))
     streamsByID[id] = stream
     return stream
+  }
+}
+
+extension ReplicaState.Untold {
+  init(_ one: Untold) {
+    message = one.id.description
+    to = one.conversation.description
+    recipient = one.recipient.description
+    reason = one.reason
+  }
+}
+
+extension Untold {
+  /// Nil where something in it cannot be read.
+  init?(_ one: ReplicaState.Untold) {
+    guard let id = MessageID(one.message), let conversation = Conversation(one.to),
+      let recipient = MemberName(one.recipient)
+    else { return nil }
+    self.init(id: id, conversation: conversation, recipient: recipient, reason: one.reason)
   }
 }
 

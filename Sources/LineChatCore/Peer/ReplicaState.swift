@@ -41,6 +41,16 @@ package struct ReplicaState: Codable, Sendable, Hashable {
     package var recipients: [String]
   }
 
+  /// A message that one of its recipients will not get, which nobody was told yet.
+  package struct Untold: Codable, Sendable, Hashable {
+    /// `<stream>.<seq>`
+    package var message: String
+    /// `lobby` or `@carol`.
+    package var to: String
+    package var recipient: String
+    package var reason: String
+  }
+
   package var name: String
   /// The name that the server was asked for last, where it is not known what has come of it.
   package var askedName: String?
@@ -58,6 +68,10 @@ package struct ReplicaState: Codable, Sendable, Hashable {
   package var outbox: [Waiting] = []
   /// Nil where there is none.
   package var unwritten: [Unwritten]?
+  /// Groups that were to be left when the process ended, and are when it starts; nil where there are none.
+  package var leavesAsked: [String]?
+  /// What was found to have failed, and is told when the node starts; nil where there is nothing.
+  package var untold: [Untold]?
   /// The latest message heard of each stream, `<stream>.<seq>`, the latest heard last.
   package var heard: [String] = []
   /// The latest stamp given or believed, ISO 8601 UTC.

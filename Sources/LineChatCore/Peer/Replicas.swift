@@ -297,17 +297,24 @@ extension Peer {
         Refusal(.notMember, .leave, "you are not in \(group); GROUPS lists where you are"),
         to: mouth)
     }
-    let (name, place) = (name, place)
-    persist(
-      Record { buffer in
-        appendSource(buffer, Member(name: name, place: place))
-        buffer.append("LEAVE ")
-        buffer.append(replica.name)
-      }, .left(replica.name, mouth))
+    persist(leaveRecord(replica.name, tag: "asked"), .left(replica.name, mouth))
   }
 
-  /// The leave is on disk.
+  /// `@asked=1`: it is to be left; `@taken=1`: the server took us out; without: it is left.
+  private func leaveRecord(_ group: GroupName, tag: String? = nil) -> Record {
+    let (name, place) = (name, place)
+    return Record { buffer in
+      if let tag { buffer.append("@\(tag)=1 ") }
+      appendSource(buffer, Member(name: name, place: place))
+      buffer.append("LEAVE ")
+      buffer.append(group)
+    }
+  }
+
+  /// That it is to be left is on disk. What happened in the group until now was still for us, and a
+  /// start must find it in this order.
   mutating func hasLeft(_ group: GroupName) {
+    effects.append(.note(leaveRecord(groups[group]?.name ?? group)))
     leaving.insert(group)
     exit(group, reason: "")
     if isServerUp { askLeave(group) }
@@ -337,16 +344,9 @@ extension Peer {
     guard let replica = groups.removeValue(forKey: group) else { return }
     for entry in replica.roster.all where entry.handle >= 0 { leaves(entry.handle, group) }
     guard replica.isIn else { return }
-    // By itself, a leave is in the journal already; of what the server did it need not be told.
+    // Our own leave is in the journal already; of what the server did it need not be told.
     if !reason.isEmpty {
-      let (name, place) = (name, place)
-      effects.append(
-        .note(
-          Record { buffer in
-            appendSource(buffer, Member(name: name, place: place))
-            buffer.append("LEAVE ")
-            buffer.append(replica.name)
-          }))
+      effects.append(.note(leaveRecord(replica.name, tag: "taken")))
       serverKnowsWeLeft(replica.name)
     }
     tellBehindMessages(.exited(replica.name, reason: reason))

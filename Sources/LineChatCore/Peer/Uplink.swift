@@ -361,7 +361,10 @@ extension Peer {
     uplink.failure = nil
     news.append(.serverIsThere(id: uplink.id ?? 0, isAnother: uplink.isAnother))
     sweepSoon()
-    if let nextName { askName(nextName) }
+    if let nextName {
+      wants(nextName)
+      askName(nextName)
+    }
     nextName = nil
     for group in leaving.sorted() { askLeave(group) }
     joinAgain()
@@ -426,25 +429,45 @@ extension Peer {
         Refusal(.rateLimited, .nick, "another name is being asked for; try again when it is there"),
         to: mouth)
     }
-    wants(new)
+    doubts(new)
+    persist(askedRecord(new), .wanted(new, mouth))
+  }
+
+  /// That the name is asked for is on the disk: a start after a crash will ask what has come of it.
+  mutating func isWanted(_ new: MemberName, _ mouth: Mouth) {
+    guard isServerUp, doubtfulName == new || new == name else {
+      return refuse(serverIsAway(.nick), to: mouth)
+    }
     askName(new, for: mouth)
+  }
+
+  /// It could not be written, and is not asked for.
+  mutating func isNotWanted(_ new: MemberName) {
+    // Where the server was lost meanwhile, it is asked as after any other loss.
+    if isServerUp && doubtfulName == new { wants(name) }
   }
 
   /// The server may have given us the name when we have not heard of it yet. Whatever happens until
   /// then, it is asked for again: else somebody of that name would stay in the rosters whom nobody
   /// answers for. Our own name: there is no doubt any more.
   private mutating func wants(_ new: MemberName) {
+    doubts(new)
+    effects.append(.note(askedRecord(new)))
+  }
+
+  private mutating func doubts(_ new: MemberName) {
     doubtfulName = new == name ? nil : new
     doubtEnds = 0
+  }
+
+  private func askedRecord(_ new: MemberName) -> Record {
     let (name, place) = (name, place)
-    effects.append(
-      .note(
-        Record { buffer in
-          buffer.append("@asked=1 ")
-          appendSource(buffer, Member(name: name, place: place))
-          buffer.append("NICK ")
-          buffer.append(new)
-        }))
+    return Record { buffer in
+      buffer.append("@asked=1 ")
+      appendSource(buffer, Member(name: name, place: place))
+      buffer.append("NICK ")
+      buffer.append(new)
+    }
   }
 
   func serverIsAway(_ verb: Verb) -> Refusal {
