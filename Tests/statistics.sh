@@ -9,11 +9,12 @@
 # A case is one run of a test with one set of arguments; a test without arguments is one case. If one
 # case of a test fails, none of that test's counts as passed.
 #
-# The rule: what the simulator found in code that had passed its tests is written down as the smallest
-# test that shows it, in a suite whose name has Finding in it. Such a test failed first, and passes
-# after the fix. All others count as passed at once. Among them are tests of faults that were found by
-# other means, and how often a test failed while what it tests was being written is recorded nowhere: so
-# the number of those that passed after a fix is the least that it can be.
+# The rule: what the simulator, or a reader, found in code that had passed its tests is written down
+# as the smallest test that shows it, in a suite whose name has Finding in it. Such a test failed
+# first, and passes after the fix. All others count as passed at once. Among them are tests of
+# faults that were found by other means, and how often a test failed while what it tests was being
+# written is recorded nowhere: so the number of those that passed after a fix is the least that it
+# can be.
 #
 # The exit code is 0 only where all have passed.
 set -eu
