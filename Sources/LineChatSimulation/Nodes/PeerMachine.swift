@@ -270,8 +270,12 @@ final class PeerMachine: Machine<Peer> {
       return world.fail("\(label): call \(number) is answered and was not made, or twice")
     }
     switch (call, answer) {
-    case (.join(let group), .members): actor.isIn.insert(group)
-    case (.leave(let group), .done): actor.isIn.remove(group)
+    case (.join(let group), .members):
+      actor.isIn.insert(group)
+      actor.unsure.remove(group)
+    case (.leave(let group), .done):
+      actor.isIn.remove(group)
+      actor.unsure.remove(group)
     case (.say(let said), .receipt(let receipt)):
       witness.receipt(receipt, of: said, to: self, world)
     case (.say(let said), .refused(let refusal)): witness.refused(said, refusal, world)
@@ -317,8 +321,8 @@ final class PeerMachine: Machine<Peer> {
   /// Loosened: a roster that could not be written is not known after a crash; the server tells of it with
   /// what happens next in the group.
   override func persisted(_ ticket: Ticket, _ isWritten: Bool, _ world: World) {
-    if let group = listings.removeValue(forKey: ticket), !isWritten { actor.unsure.insert(group) }
     super.persisted(ticket, isWritten, world)
+    if let group = listings.removeValue(forKey: ticket), !isWritten { actor.unsure.insert(group) }
   }
 
   private func listedGroup(_ record: Record) -> GroupName? {
