@@ -69,9 +69,13 @@ extension Loop where C: ~Copyable {
     if disk?.underWay == tickets.count { disk?.isFull = false }
     var refused: [Ticket] = []
     if disk?.isFull == true {
-      // The notes among them may be about what is refused.
       refused = Array(tickets)
-      journal.refuse()
+      if C.carriesNotes {
+        _ = journal.handIn(lines.filter { $0.ticket == nil })
+      } else {
+        // The notes among them may be about what is refused.
+        journal.refuse()
+      }
     } else {
       refused = journal.handIn(lines)
     }

@@ -349,6 +349,39 @@ struct FindingTests {
       """)
   }
 
+  @Test("what was promised to be kept has its room before what was only handed over")
+  func promisedThenFlood() {
+    let stage = Stage()
+    stage.play(
+      """
+      carol> @a=b NICK carol
+      carol< OK NICK carol
+      carol> @a=b JOIN lobby relay
+      carol< {*}
+      carol< {*}
+      - carol
+      bob> NICK bob
+      bob< OK NICK bob
+      bob> JOIN lobby
+      bob< {*}
+      bob< {*}
+      bob< {*}
+      bob> MSG lobby promised
+      bob< OK MSG lobby 0/1 kept 1
+      + again 127.0.0.1
+      again> @a=b NICK carol
+      again< OK NICK carol
+      again< {} :bob@relay MSG lobby promised
+      """)
+    // Her connection is dead all the time: no receipt comes.
+    let text = String(repeating: "x", count: 60_000)
+    for _ in 0..<20 { stage.send("bob", "MSG lobby \(text)") }
+    var restarted = Directory(Directory.Configuration())
+    for record in stage.journal { try? restarted.replay(record, now: stage.now) }
+    #expect(restarted.durableState().kept.map(\.messages.count) == [1])
+    _ = (stage.take("bob"), stage.take("again"))
+  }
+
   @Test("who turns out to be a program while it is dialled as none is sent everything again")
   func tagsWhileDialled() {
     let stage = Stage()

@@ -334,8 +334,36 @@ struct ReplayFindingTests {
     #expect(stage.peer.replicaState().askedName == nil)
   }
 
-  @Test("a name that waits for the disk when the server is lost is not asked for behind its back")
-  func nameOnDiskTooLate() {
+  @Test(
+    "a name that was refused before the server was asked for it is not asked for later",
+    arguments: ["1", "fail"], [true, false])
+  func refusedName(write: String, isMember: Bool) {
+    let stage = PeerStage.joined(isMember ? ["lobby": ["bob@relay away tags"]] : [:])
+    let label = isMember ? 3 : 2
+    stage.disk = .byHand
+    stage.play(
+      """
+      me> NICK zoe
+      ~ server
+      * {*}
+      % \(write)
+      me< ERR {*}
+      = 0.5
+      ? server
+      ! server
+      server> INFO linechatd 1 protocol=1 server=00000000000000aa
+      server< @label=\(label) NICK alice
+      server> @label=\(label) ERR name-taken NICK alice is taken
+      """)
+    #expect(stage.take("server") == [])
+    stage.news = []
+    stage.write()
+    #expect(stage.peer.replicaState().askedName == nil)
+    #expect(PeerStage(journal: stage.journal).peer.replicaState().askedName == nil)
+  }
+
+  @Test("a name that waits for the disk over a loss of the server is refused, and not in doubt")
+  func nameOverLoss() {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
     stage.disk = .byHand
     stage.play(
@@ -343,20 +371,106 @@ struct ReplayFindingTests {
       me> NICK zoe
       ~ server
       * {*}
-      % go
-      me< {*}
       = 0.5
       ? server
       ! server
       server> INFO linechatd 1 protocol=1 server=00000000000000aa
       server< @label=3 NICK alice
       server> @label=3 OK NICK alice
-      server< @label=4 MEMBERS lobby
-      server> @label=4 MEMBER lobby alice@10.0.0.1:5001 online tags
-      server> @label=4;version=9.3 OK MEMBERS lobby 1
-      server< @label=5 JOIN lobby :5001
+      server< @label=4 JOIN lobby :5001
+      * {*}
       """)
+    let (state, carried) = (stage.peer.replicaState(), stage.carried)
+    let before = stage.journal.count
+    stage.play(
+      """
+      me> NICK eve
+      me< ERR rate-limited NICK {*}
+      % go
+      me< ERR unreachable NICK the server was lost before it was asked; say it again
+      """)
+    let behind = stage.journal[before...].drop { carried.contains($0) }
+    let restarted = PeerStage(restoring: state, journal: carried + behind)
+    #expect(restarted.peer.replicaState().askedName == nil)
+  }
+
+  @Test("a name is not in doubt behind an end before the server was asked for it")
+  func nameAtTheEnd() {
+    let stage = PeerStage.joined([:])
+    stage.disk = .byHand
+    stage.perform(.rename(MemberName("zoe")!))
+    stage.shutDown()
+    stage.write()
+    #expect(stage.take("me").map { $0.prefix(20) } == ["ERR unreachable NICK"])
     #expect(stage.peer.replicaState().askedName == nil)
+    #expect(PeerStage(journal: stage.journal).peer.replicaState().askedName == nil)
+  }
+
+  @Test("a name asked for behind another way to write ours is in doubt after a crash, too")
+  func writtenOtherwise() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.play(
+      """
+      me> NICK Alice
+      server< @label=3 NICK Alice
+      me> NICK zoe
+      server< @label=4 NICK zoe
+      server> @version=9.4;group=lobby;time=T :alice@10.0.0.1:5001 NICK Alice
+      * named Alice
+      server> @label=3 OK NICK Alice
+      me< done
+      """)
+    #expect(stage.peer.replicaState().askedName == "zoe")
+    #expect(PeerStage(journal: stage.journal).peer.replicaState().askedName == "zoe")
+  }
+
+  @Test("of LEAVE, JOIN and LEAVE the last holds")
+  func leaveJoinLeave() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.disk = .byHand
+    stage.play(
+      """
+      me> LEAVE lobby
+      me> JOIN lobby
+      me> LEAVE lobby
+      me< ERR not-member JOIN you have left lobby meanwhile
+      % go
+      me< done
+      server< @label=3 LEAVE lobby
+      me< done
+      server< @label=4 LEAVE lobby
+      """)
+    #expect(stage.peer.replicaState().groups == [])
+    let lines = stage.journal.map { String(decoding: $0.line, as: UTF8.self) }
+    let logged = lines.compactMap { try? Message(parsing: $0) }.filter {
+      LogName(record: $0) != nil
+    }
+    #expect(logged.count == 1, "\(lines)")
+  }
+
+  @Test("a group of the configuration is joined at a start, wherever it is found that it was left")
+  func configuredGroup() {
+    let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])
+    stage.disk = .byHand
+    stage.perform(.leave(GroupName("lobby")!))
+    let (before, asked, state) = (stage.journal, stage.carried, stage.peer.replicaState())
+    stage.write()
+    #expect(stage.take("me") == ["done"])
+    let starts = [
+      PeerStage(groups: ["lobby"], journal: stage.journal),
+      PeerStage(groups: ["lobby"], journal: before + asked),
+      PeerStage(groups: ["lobby"], restoring: state, journal: asked),
+      PeerStage(groups: ["lobby"], restoring: stage.peer.replicaState()),
+    ]
+    for start in starts {
+      start.dials = []
+      start.dialled("server")
+      start.send("server", PeerStage.greeting)
+      start.send("server", "@label=1 OK NICK alice")
+      #expect(
+        start.take("server").suffix(2) == ["@label=2 LEAVE lobby", "@label=3 JOIN lobby :5001"])
+      start.news = []
+    }
   }
 
   @Test("at the end nobody is told of what is not on the disk yet", arguments: [true, false])

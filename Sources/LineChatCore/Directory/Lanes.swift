@@ -162,18 +162,23 @@ extension Directory {
   }
 
   /// What a program that is connected was just told stays here until it acknowledges it. Where that
-  /// does not happen the oldest goes: it was handed over after all.
+  /// does not happen the oldest of it goes, as it was handed over after all; but nothing of what was
+  /// promised to be kept.
   mutating func retain(
     _ line: [UInt8], _ destination: [UInt8], _ id: MessageID, _ stamp: Int64, by member: Int32
   ) {
     var lane = lanes[member] ?? Lane(number: nextTicket().number)
     let kept = Kept(
       number: nextTicket().number, line: line, destination: destination, id: id, stamp: stamp)
-    while lane.bytes + kept.bytes > Limits.keptBytes, let oldest = lane.queue.popFirst() {
+    while lane.bytes + kept.bytes > Limits.keptBytes {
+      guard let index = lane.queue.firstIndex(where: { $0.disk == .none && $0.claim == 0 }) else {
+        lanes[member] = lane
+        return
+      }
+      let oldest = lane.queue.remove(at: index)
       lane.bytes -= oldest.bytes
       keptBytes -= oldest.bytes
-      lane.sent = max(0, lane.sent - 1)
-      noteDelivered([oldest], to: member)
+      if index < lane.sent { lane.sent -= 1 }
     }
     lane.queue.append(kept)
     lane.bytes += kept.bytes

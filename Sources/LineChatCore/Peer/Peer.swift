@@ -212,6 +212,7 @@ extension Peer {
     tellFailures()
     for group in leavesAsked.sorted() { hasLeft(group) }
     leavesAsked = []
+    wanted.formUnion(configuration.groups)
     if configuration.isNameWanted && name != configuration.name { nextName = configuration.name }
     sweepSoon()
     tryServer()

@@ -9,14 +9,16 @@ enum PeerPending {
   case said(Int32, UInt64, ChatMessage, Mouth)
   case heard(Incoming)
   case left(GroupName, Mouth)
-  /// Is going to ask the server for that name.
-  case wanted(MemberName, Mouth)
+  /// Is going to ask for that name, on that connection to the server.
+  case wanted(MemberName, Mouth, SessionID?)
   /// In a group, by a request or by itself, and the roster is noted.
   case entered(GroupName, Mouth?, isNew: Bool)
 
   func isLeave(of group: GroupName) -> Bool {
     if case .left(let left, _) = self { left == group } else { false }
   }
+
+  var isWanted: Bool { if case .wanted = self { true } else { false } }
 }
 
 /// What waits for the disk, in the order in which it was handed out. The disk answers in that order, so
@@ -82,7 +84,7 @@ extension Peer {
       hasLeft(group)
       answer(mouth, verb: .leave) { $0.append(group) }
       if case .call(let call) = mouth { news.append(.answer(call: call, .done)) }
-    case .wanted(let new, let mouth): isWanted(new, mouth)
+    case .wanted(let new, let mouth, let session): isWanted(new, mouth, session)
     case .entered(let group, let mouth, let isNew): hasEntered(group, mouth, isNew: isNew)
     }
   }
@@ -103,9 +105,9 @@ extension Peer {
     case .left(let group, let mouth):
       refuse(refusal(.leave, "the change"), to: mouth)
       leaveIsOver(group)
-    case .wanted(let new, let mouth):
+    case .wanted(_, let mouth, _):
       refuse(refusal(.nick, "the change"), to: mouth)
-      isNotWanted(new)
+      isNotWanted()
     case .entered(let group, let mouth, let isNew):
       // The server has it on its disk, and tells us again after a restart.
       hasEntered(group, mouth, isNew: isNew)

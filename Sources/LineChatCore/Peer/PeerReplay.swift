@@ -9,6 +9,7 @@
 //   @version=… OK MEMBERS lobby 3                the end of a listing: the last 3 of them are the roster
 //   @asked=1 :alice@… LEAVE lobby                our own, without a version: it is to be left
 //   :alice@… LEAVE lobby                         it is left, and the server is to be told
+//   @asked=0 :alice@… LEAVE lobby                the same, and we were not in it any more
 //   @taken=1 :alice@… LEAVE lobby                the server took us out
 //   OK LEAVE lobby                               it knows
 //   :alice@… NICK zoe                            our own, without a version
@@ -214,7 +215,7 @@ extension Peer {
   private mutating func replayLeave(_ line: Message, _ group: GroupName) {
     guard let source = line.source else { return }
     if line.tags["version"] != nil { return replay(line, group, .leave(source, "")) }
-    if line.tags["asked"] != nil {
+    if line.tags["asked"] == "1" {
       leavesAsked.insert(group)
       return
     }
@@ -228,8 +229,13 @@ extension Peer {
     if let group = line.tags["group"].flatMap({ GroupName($0) }) {
       return replay(line, group, .nick(source, new))
     }
-    if line.tags["asked"] == nil { name = new }
-    doubtfulName = new == name ? nil : new
+    if line.tags["asked"] == nil {
+      name = new
+      // Another that was asked for meanwhile is in doubt still.
+      if doubtfulName == name { doubtfulName = nil }
+    } else {
+      doubtfulName = new == name ? nil : new
+    }
   }
 
   private mutating func replayListing(_ line: Message, _ text: String) {

@@ -297,14 +297,23 @@ extension Peer {
         Refusal(.notMember, .leave, "you are not in \(group); GROUPS lists where you are"),
         to: mouth)
     }
-    persist(leaveRecord(replica.name, tag: "asked"), .left(replica.name, mouth))
+    // Joins that wait for a leave before this one are not carried out behind it.
+    for join in takeJoinsAfterLeave(of: group) {
+      refuse(hasLeftMeanwhile(group), to: join.mouth)
+    }
+    persist(leaveRecord(replica.name, "asked=1"), .left(replica.name, mouth))
   }
 
-  /// `@asked=1`: it is to be left; `@taken=1`: the server took us out; without: it is left.
-  private func leaveRecord(_ group: GroupName, tag: String? = nil) -> Record {
-    let (name, place) = (name, place)
+  /// `asked=1`: it is to be left; `asked=0`: it is, and was not ours any more; `taken=1`: the server took
+  /// us out; without: it is left. With the time, as the logs tell lines that are the same apart by it.
+  private mutating func leaveRecord(_ group: GroupName, _ tag: String? = nil) -> Record {
+    let (name, place, time) = (name, place, clock.stamp(now))
     return Record { buffer in
-      if let tag { buffer.append("@\(tag)=1 ") }
+      buffer.append("@")
+      if let tag { buffer.append("\(tag);") }
+      buffer.append("time=")
+      buffer.append(Timestamp.text(time))
+      buffer.append(" ")
       appendSource(buffer, Member(name: name, place: place))
       buffer.append("LEAVE ")
       buffer.append(group)
@@ -314,7 +323,8 @@ extension Peer {
   /// That it is to be left is on disk. What happened in the group until now was still for us, and a
   /// start must find it in this order.
   mutating func hasLeft(_ group: GroupName) {
-    effects.append(.note(leaveRecord(groups[group]?.name ?? group)))
+    let replica = groups[group]
+    effects.append(.note(leaveRecord(replica?.name ?? group, replica == nil ? "asked=0" : nil)))
     leaving.insert(group)
     exit(group, reason: "")
     if isServerUp { askLeave(group) }
@@ -323,9 +333,14 @@ extension Peer {
 
   /// It is done, or could not be written.
   mutating func leaveIsOver(_ group: GroupName) {
-    let joins = joinsAfterLeave.filter { $0.group == group }
-    joinsAfterLeave.removeAll { $0.group == group }
-    for join in joins { self.join(join.group, for: join.mouth) }
+    for join in takeJoinsAfterLeave(of: group) { self.join(join.group, for: join.mouth) }
+  }
+
+  private mutating func takeJoinsAfterLeave(
+    of group: GroupName
+  ) -> [(group: GroupName, mouth: Mouth)] {
+    defer { joinsAfterLeave.removeAll { $0.group == group } }
+    return joinsAfterLeave.filter { $0.group == group }
   }
 
   mutating func serverKnowsWeLeft(_ group: GroupName) {
@@ -346,7 +361,7 @@ extension Peer {
     guard replica.isIn else { return }
     // Our own leave is in the journal already; of what the server did it need not be told.
     if !reason.isEmpty {
-      effects.append(.note(leaveRecord(replica.name, tag: "taken")))
+      effects.append(.note(leaveRecord(replica.name, "taken=1")))
       serverKnowsWeLeft(replica.name)
     }
     tellBehindMessages(.exited(replica.name, reason: reason))

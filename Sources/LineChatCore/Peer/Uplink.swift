@@ -424,27 +424,30 @@ extension Peer {
 
   mutating func rename(to new: MemberName, for mouth: Mouth) {
     guard isServerUp else { return refuse(serverIsAway(.nick), to: mouth) }
-    guard doubtfulName == nil else {
+    guard doubtfulName == nil, !pending.values.contains(where: \.isWanted) else {
       return refuse(
         Refusal(.rateLimited, .nick, "another name is being asked for; try again when it is there"),
         to: mouth)
     }
-    doubts(new)
-    persist(askedRecord(new), .wanted(new, mouth))
+    persist(askedRecord(new), .wanted(new, mouth, uplink.session))
   }
 
   /// That the name is asked for is on the disk: a start after a crash will ask what has come of it.
-  mutating func isWanted(_ new: MemberName, _ mouth: Mouth) {
-    guard isServerUp, doubtfulName == new || new == name else {
-      return refuse(serverIsAway(.nick), to: mouth)
+  mutating func isWanted(_ new: MemberName, _ mouth: Mouth, _ session: SessionID?) {
+    guard isServerUp, uplink.session == session else {
+      isNotWanted()
+      return refuse(
+        Refusal(
+          .unreachable, .nick, "the server was lost before it was asked; say it again"),
+        to: mouth)
     }
+    doubts(new)
     askName(new, for: mouth)
   }
 
-  /// It could not be written, and is not asked for.
-  mutating func isNotWanted(_ new: MemberName) {
-    // Where the server was lost meanwhile, it is asked as after any other loss.
-    if isServerUp && doubtfulName == new { wants(name) }
+  /// It is not asked for, whatever the disk says.
+  mutating func isNotWanted() {
+    effects.append(.note(askedRecord(doubtfulName ?? name)))
   }
 
   /// The server may have given us the name when we have not heard of it yet. Whatever happens until
