@@ -42,6 +42,11 @@ extension PeerMachine {
     return line?.tags["version"] == nil
   }
 
+  /// Only a leave of which the server is not told before the process ends shows that it is forgotten.
+  func isToLeave(_ world: World) -> Bool {
+    world.options.nodes.sabotage == .forgetLeaving && !isServerThere
+  }
+
   func spoil(_ state: inout ReplicaState, _ world: World) {
     switch world.options.nodes.sabotage {
     case .forgetNumber:
@@ -54,7 +59,7 @@ extension PeerMachine {
     case .forgetHeard: state.heard = []
     case .forgetOutbox: _ = state.outbox.popLast()
     case .forgetTime: state.time = Timestamp.text(0)
-    case .forgetLeaving: state.leaving = []
+    case .forgetLeaving: (state.leaving, state.leavesAsked) = ([], nil)
     default: break
     }
   }

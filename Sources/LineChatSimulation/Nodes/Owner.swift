@@ -14,6 +14,9 @@ extension PeerMachine {
       let group = group(world)
       return perform(.join(group), .join(group), world)
     }
+    if isToLeave(world), let group = actor.isIn.min() {
+      return perform(.leave(group), .leave(group), world)
+    }
     switch world.pick(world.options.nodes.deeds) {
     case .join:
       let group = group(world)
