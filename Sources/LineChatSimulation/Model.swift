@@ -104,7 +104,7 @@ final class Group: Stream {
     var isDurable: Bool
   }
 
-  let name: GroupName
+  var name: GroupName
   var seats: [Seat] = []
   var number: UInt64
 
@@ -374,7 +374,7 @@ final class Model {
     for group in groups(of: person) { noteTruth(group, person) }
   }
 
-  private func noteTruth(_ group: Group, _ person: Person) {
+  func noteTruth(_ group: Group, _ person: Person) {
     truths.insert("MEMBER \(group.name) \(person.wire)\(person.attributes)")
   }
 

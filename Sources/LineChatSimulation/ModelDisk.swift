@@ -75,6 +75,11 @@ extension Model {
     let person = wish.person
     switch wish.step {
     case .join(let name, let place):
+      // What has no durable member is nowhere on the disk, and written as its first one has it.
+      if let group = groups[name], !group.seats.contains(where: \.isDurable) {
+        group.name = name
+        for seat in group.seats { noteTruth(group, seat.person) }
+      }
       self.place(person, at: place, joining: name)
       person.saysTags = wish.isTagged
       notePresence(person)

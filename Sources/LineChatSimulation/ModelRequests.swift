@@ -224,7 +224,8 @@ extension Model {
         if let key = person.key { tags["key"] = key.fingerprint }
         if asked.isTagged { tags["tags"] = "1" }
         let wire = Member(name: person.name, place: place)
-        return ask(.join(name, place), ":\(wire) JOIN \(name)", tags, asked)
+        let written = groups[name]?.name ?? name
+        return ask(.join(written, place), ":\(wire) JOIN \(written)", tags, asked)
       }
     }
     if placement != nil {

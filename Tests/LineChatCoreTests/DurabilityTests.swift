@@ -78,6 +78,34 @@ struct DurabilityTests {
       """)
   }
 
+  @Test("a group is written after a restart as a passing member wrote it first")
+  func writtenName() {
+    let stage = Stage()
+    stage.send("alice", "JOIN Ops")
+    stage.send("bob", "JOIN oPS relay")
+    #expect(stage.take("bob").last == "OK JOIN Ops 2")
+    #expect(stage.directory.durableState().groups.map(\.name) == ["Ops"])
+    #expect(restarted(stage).directory.durableState().groups.map(\.name) == ["Ops"])
+  }
+
+  @Test(
+    "a group made by others while a join is on its way to the disk is written as the join has it",
+    arguments: [false, true])
+  func writtenMeanwhile(isThere: Bool) {
+    let stage = Stage()
+    if isThere { stage.send("alice", "JOIN Ops") }
+    stage.disk = .byHand
+    stage.send("bob", isThere ? "JOIN oPS relay" : "JOIN Ops relay")
+    if isThere { stage.send("alice", "LEAVE ops") }
+    stage.send("carol", "JOIN OPS")
+    stage.diskTakesAll()
+    stage.send("carol", "MEMBERS ops")
+    #expect(stage.take("carol").last == "OK MEMBERS Ops 2")
+    #expect(stage.directory.durableState().groups.map(\.name) == ["Ops"])
+    #expect(restarted(stage).directory.durableState().groups.map(\.name) == ["Ops"])
+    #expect(stage.directory.audit().problems == [])
+  }
+
   @Test("who is in no group of a snapshot, by a person's hand, is left out, and it is said")
   func memberOfNothing() {
     let (_, snapshot, _) = lived()

@@ -197,7 +197,7 @@ package struct Directory: ~Copyable, Core {
   }
 
   struct Group {
-    let name: GroupName
+    var name: GroupName
     /// The address that has one group less for it; nil where none has.
     let madeAt: IPAddress?
     var roster: Roster

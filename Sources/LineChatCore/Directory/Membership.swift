@@ -226,7 +226,9 @@ extension Directory {
       present?.isDurable != true || place != members[member].place
       || members[member].isDoubtful
     if isForDisk, let place {
-      return try persist(.join(name, place), member, request)
+      // As it is written here, so that it is written so after a start, too.
+      let written = groupIndices[name].map { groups[$0].name } ?? name
+      return try persist(.join(written, place), member, request)
     }
     if present == nil {
       addMembership(member, name, isDurable: false, isTagged: request.isTagged, now: request.now)
@@ -325,6 +327,7 @@ extension Directory {
     let present = membership(of: member, in: name)
     endPause(of: member)
     defer { confirmPlace(of: member, now: now) }
+    writeAsRecorded(name)
     if place != before {
       noteListener(member, from: before, to: place)
       members[member].place = place
@@ -362,6 +365,18 @@ extension Directory {
       changeEntry(of: member, called: members[member].name, in: group)
       tellJoin(of: member, in: group, own: group == listed ? nil : program, now: now)
     }
+  }
+
+  /// A group without a durable member is nowhere on the disk: it is written as the record has it
+  /// that brings the first. It was written so here, too, unless it was made, or made again, while
+  /// the record was on its way.
+  private mutating func writeAsRecorded(_ name: GroupName) {
+    guard let group = groupIndices[name], !groups[group].name.isWrittenLike(name),
+      !groups[group].roster.all.contains(where: { entry in
+        members[entry.handle].memberships.contains { $0.group == group && $0.isDurable }
+      })
+    else { return }
+    groups[group].name = name
   }
 
   /// Takes a member into a group, which is made where there is none.
