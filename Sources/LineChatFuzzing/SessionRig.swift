@@ -194,7 +194,8 @@ package final class SessionRig<C: FuzzedCore & ~Copyable> {
       try work()
       try endRound()
       try core.tellOwner(&calls)
-      let isDone = !core.hasEffects && core.fanOut.isEmpty
+      let isWritten = isHeld || thread.isIdle
+      let isDone = !core.hasEffects && core.fanOut.isEmpty && isWritten
       if isDone, try !pump() { break }
     } while true
     let problems = isEnding ? [] : core.problems
