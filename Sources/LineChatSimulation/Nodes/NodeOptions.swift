@@ -79,6 +79,19 @@ package struct NodeOptions: Sendable {
     for deed in Deed.allCases where draw(0, 1) == 1 {
       deeds += Array(repeating: deed, count: deed == .say ? draw(2, 6) : draw(1, 2))
     }
+    if draw(0, 0, 1) == 1 { changeOften(&random) }
+  }
+
+  /// Rosters change all the time, while disks are slow and processes are killed.
+  private mutating func changeOften(_ random: inout SplitMix64) {
+    for deed in [Deed.join, .leave, .rename] {
+      deeds += Array(repeating: deed, count: Int.random(in: 1...9, using: &random))
+    }
+    let hindrances = [Mishap.diskSlow, .serverDiskSlow, .kill, .powerCut, .serverKill, .reset]
+    for mishap in hindrances where !mishaps.contains(mishap) && Bool.random(using: &random) {
+      mishaps.append(mishap)
+    }
+    pauseMicrosecondsMax = [10_000, 100_000, 1_000_000].randomElement(using: &random) ?? 10_000
   }
 
   var description: String {
