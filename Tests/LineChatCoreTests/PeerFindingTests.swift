@@ -318,6 +318,45 @@ struct PeerFindingTests {
     #expect(state.outbox.map(\.recipients) == [["bob"]])
   }
 
+  @Test("who is known to be a program is one in a group that it has just joined, too")
+  func describedElsewhere() {
+    let bob = "bob@10.0.0.2:5001 online tags reachable"
+    let stage = PeerStage.joined(["lobby": [bob], "ops": []])
+    stage.perform(.say(GroupName("lobby")!, "hi"))
+    stage.play(
+      """
+      * said MSG lobby hi
+      ? 10.0.0.2:5001
+      server> @version=9.4;time=T :bob@10.0.0.2:5001 JOIN ops
+      """)
+    let second = PeerStage(restoring: stage.peer.replicaState(), journal: [])
+    let third = PeerStage(restoring: second.peer.replicaState(), journal: [])
+    third.play(
+      """
+      ? server
+      ? 10.0.0.2:5001
+      ! 10.0.0.2:5001
+      10.0.0.2:5001> INFO linechat 1 protocol=1 name=bob
+      10.0.0.2:5001< @msgid=S1.1;time=T;version=9.3 :alice@10.0.0.1:5001 MSG lobby hi
+      """)
+  }
+
+  @Test("nothing is taken for who has our name in a roster that is behind")
+  func ownNameElsewhere() {
+    PeerStage.joined(["lobby": ["bob@10.0.0.2:5001 online tags"]]).play(
+      """
+      me> NICK bob
+      server< @label=3 NICK bob
+      server> @label=3 OK NICK bob
+      * named bob
+      me< done
+      me> PM bob@10.0.0.2:5001 hi
+      me< ERR no-such-peer PM bob is you now; {*}
+      me> PM 10.0.0.2:5001 hi
+      me< ERR no-such-peer PM bob is you now; {*}
+      """)
+  }
+
   @Test("a name that may be ours already is asked for where somebody else has the one of before")
   func nameOfBeforeTaken() {
     let stage = PeerStage.joined(["lobby": ["bob@relay away tags"]])

@@ -132,6 +132,7 @@ extension Peer {
         throw Refusal(
           .noSuchPeer, .pm, "there is no \(member) in your groups; MEMBERS <group> lists who is")
       }
+      try checkOther(contact)
       return contact
     case .endpoint(let endpoint):
       let there = contacts.indices.filter {
@@ -143,8 +144,18 @@ extension Peer {
           .noSuchPeer, .pm,
           "nobody in your groups listens at \(endpoint); MEMBERS <group> lists who is where")
       }
+      try checkOther(first)
       return first
     }
+  }
+
+  /// In a roster that is behind somebody may have the name that is ours by now.
+  private func checkOther(_ contact: Int32) throws(Refusal) {
+    let member = contacts[contact].member
+    guard member.name == name else { return }
+    throw Refusal(
+      .noSuchPeer, .pm,
+      "\(name) is you now; the server has not said yet what \(member) is called instead")
   }
 
   /// First step: numbered, and handed to the disk.

@@ -25,6 +25,8 @@ extension Peer {
             var entry = entry
             // In a roster that is behind we have our name of before: at a start that would be another.
             if entry.handle < 0 { entry.member.name = name }
+            // What was said of somebody in one group holds in the others, where it is not said yet.
+            if entry.handle >= 0 { entry.speaksTags = contacts[entry.handle].speaksTags }
             let line = Record { appendMemberLine($0, replica.name, entry) }.line
             let head = "MEMBER \(replica.name) ".utf8.count
             let isDescribed = entry.handle < 0 || contacts[entry.handle].isDescribed

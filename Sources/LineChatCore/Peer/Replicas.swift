@@ -198,7 +198,10 @@ extension Peer {
     guard let count = groups[group]?.roster.count, count < Limits.names else { return false }
     var entry = Roster.Entry(
       member: member, isOnline: true, speaksTags: false, isReachable: false, handle: -1)
-    if member.name != name { entry.handle = meet(entry, isCounted: true, isDescribed: false) }
+    if member.name != name {
+      entry.handle = meet(entry, isCounted: true, isDescribed: false)
+      entry.speaksTags = contacts[entry.handle].speaksTags
+    }
     groups[group]?.roster.append(entry, as: version)
     tellBehindMessages(.joined(member, group))
     return true
