@@ -124,6 +124,7 @@ struct LifeTests {
   func storage() async throws {
     let server = try TestServer()
     let directory = try TemporaryDirectory()
+    defer { withExtendedLifetime(directory) {} }
     let path = directory.path + "/deeper/alice"
     let alice = try await TestNode.member("alice", server) { $0.storage = .directory(path) }
     let address = try #require(alice.node.address)
@@ -155,6 +156,7 @@ struct LifeTests {
       $0.isNameWanted = true
     }
     try await renamed.event("it is called as wanted") { $0 == .named(name("alice")) }
+    renamed.stop()
   }
 
   @Test("what is wrong is said before anything runs")
