@@ -36,7 +36,7 @@ struct FaultTests {
       $0.listening = .at(try ListenAddress(parsing: "127.0.0.2:0"))
     }
     let host = try #require(IPAddress("127.0.0.3"))
-    let port = try TestListener.unusedPort()
+    let port = try TestListener.unusedPort(of: host)
     let target = try #require(Endpoint(address: host, port: port))
     let proxy = try FaultProxy(to: target, at: host, source: .client)
     let bob = try await TestNode.member("bob", server, with: ["alice"]) {

@@ -18,10 +18,12 @@ package final class TestListener {
     guard listen(descriptor, 16) == 0 else { throw TestFailure("listen: errno \(errno)") }
   }
 
-  /// A port of 127.0.0.1 at which nobody listens now, and that the system does not give to others by
+  /// A port of a host at which nobody listens now, and that the system does not give to others by
   /// itself: what is dialled while its listener is down must not be another test's.
-  package static func unusedPort() throws -> UInt16 {
-    let (descriptor, port) = try bound(to: nil)
+  package static func unusedPort(
+    of host: IPAddress = IPAddress(v4: 0x7F00_0001)
+  ) throws -> UInt16 {
+    let (descriptor, port) = try bound(to: nil, of: host)
     Glibc.close(descriptor)
     return port
   }
